@@ -1,0 +1,38 @@
+# `make repro` reproduces the default experiment, `make test` runs all that CI runs. Both build .venv by themselves.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: repro test lint format clean
+.DEFAULT_GOAL := repro
+
+repro: $(STAMP)
+	dvc repro
+	@python -m stages.evaluate --show
+
+test: $(STAMP) lint
+	pytest -n 2
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+format: $(STAMP)
+	ruff check --fix .
+	ruff format .
+
+# Removes the environment and caches, checkpoints and the converted base model; artifacts and metrics stay.
+clean:
+	rm -rf $(VENV) .llara .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# torch first and by its exact version, so that no other package's looser wish chooses another build.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@

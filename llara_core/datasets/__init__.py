@@ -1,0 +1,1 @@
+"""What each dataset is made of, and one reader per raw format."""

@@ -1,0 +1,25 @@
+"""The exceptions a user can meet: each message names the file or field, the expectation and what was found."""
+
+
+class LlaraError(Exception):
+    """Base of every error that is the user's to mend; stages print it in one line and exit with status 1."""
+
+
+class ParamsError(LlaraError):
+    """params.yaml is unreadable or holds unknown, missing or unusable values."""
+
+
+class SourceError(LlaraError):
+    """A raw file could not be obtained, or is not the file that it should be."""
+
+
+class DataError(LlaraError):
+    """Raw data is malformed, or nothing is left of it after filtering."""
+
+
+class ArtifactError(LlaraError):
+    """An artifact of an earlier stage is missing, broken, or belongs to other data."""
+
+
+class ModelError(LlaraError):
+    """A language model, tokenizer or checkpoint cannot be used."""

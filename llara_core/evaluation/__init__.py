@@ -1,0 +1,1 @@
+"""Asking a model for one of the candidates, and judging what it says."""

@@ -1,0 +1,25 @@
+"""HitRatio@1 and ValidRatio of answers over candidate sets (paper, section 4.1.2)."""
+
+import numpy as np
+
+from llara_core.evaluation.statistics import share_with_interval
+
+
+def answer_metrics(correct: np.ndarray, valid: np.ndarray, users: np.ndarray) -> dict[str, float | int]:
+    """HitRatio@1 with its 95 % interval, ValidRatio, and the number of candidate sets.
+
+    Args:
+        correct: [R] bool; an invalid answer is a miss.
+        valid: [R] bool, whether the answer names exactly one candidate.
+        users: [R] ids; a user's draws count as one cluster.
+
+    """
+    share, low, high = share_with_interval(correct & valid, users)
+    return {
+        "hit_ratio_at_1": share,
+        "hit_ratio_at_1_low": low,
+        "hit_ratio_at_1_high": high,
+        "valid_ratio": float(valid.mean()),
+        "n_examples": len(correct),
+        "n_users": len(np.unique(users)),
+    }

@@ -1,0 +1,49 @@
+"""Shares with intervals that respect that several draws of one user are not independent."""
+
+import numpy as np
+from scipy import stats
+
+_CONFIDENCE = 0.95
+
+
+def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, float, float]:
+    """Share of hits and its 95 % interval, with users as clusters.
+
+    Wilson's interval (1927) with the effective sample size p(1 − p) / Var(p) of Korn & Graubard (1998), where Var(p) is
+    the between-user variance of the ratio estimator; the effective size lies between the number of users and that of
+    hits. With one draw a user this is Wilson's interval itself.
+
+    Args:
+        hits: [R] bool.
+        users: [R] the user of each hit.
+
+    Returns:
+        share, low, high.
+
+    Raises:
+        ValueError: there are no hits to count.
+
+    """
+    if not len(hits):
+        raise ValueError("hits must not be empty")
+    share = float(hits.mean())
+    _, clusters, sizes = np.unique(users, return_inverse=True, return_counts=True)
+    totals = np.bincount(clusters, weights=hits.astype(float))
+    low, high = _wilson(share, _effective_size(share, totals, sizes))
+    return share, low, high
+
+
+def _effective_size(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
+    n_users, n_hits = len(sizes), int(sizes.sum())
+    if n_users < 2 or n_users == n_hits or share in (0.0, 1.0):
+        return float(n_users)
+    residuals = totals - share * sizes
+    variance = n_users / (n_users - 1) * float(residuals @ residuals) / n_hits**2
+    return float(np.clip(share * (1 - share) / variance, n_users, n_hits)) if variance else float(n_hits)
+
+
+def _wilson(share: float, size: float) -> tuple[float, float]:
+    z = float(stats.norm.ppf((1 + _CONFIDENCE) / 2))
+    centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

@@ -1,0 +1,1 @@
+"""Curriculum LoRA tuning of the hybrid language model."""

@@ -1,0 +1,50 @@
+"""The training curve while it grows: a progress bar, and complete log entries that checkpoints keep."""
+
+import time
+
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from llara_core.finetuning.curriculum import hybrid_probability
+from llara_core.finetuning.plan import TrainingPlan
+
+CURVE_COLUMNS = ("step", "loss", "learning_rate", "hybrid_probability", "mode", "examples_per_second")
+
+
+class CurveCallback(TrainerCallback):
+    """Adds mode, hybrid probability and speed to each step's log, and shows progress."""
+
+    def __init__(self, plan: TrainingPlan) -> None:
+        """Follow a training on `plan`."""
+        self._plan = plan
+        self._started = time.perf_counter()
+        self._bar: tqdm | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Open the bar at the step from which training goes on."""
+        hidden = not state.is_world_process_zero
+        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="finetune", unit="step", disable=hidden)
+        self._started = time.perf_counter()
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
+        """Complete the entry that the Trainer has just appended to its history, which checkpoints keep."""
+        entry = state.log_history[-1]
+        if "loss" not in entry or self._bar is None:
+            return
+        settings, step = self._plan.settings, int(state.global_step)
+        now = time.perf_counter()
+        entry["hybrid_probability"] = hybrid_probability(settings.schedule, step, settings.n_steps)
+        entry["mode"] = "hybrid" if self._plan.is_hybrid(step) else "text"
+        entry["examples_per_second"] = settings.batch_size / (now - self._started)
+        self._started = now
+        self._bar.update(1)
+        self._bar.set_postfix(loss=f"{entry['loss']:.3f}", mode=entry["mode"])
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()

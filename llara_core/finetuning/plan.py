@@ -1,0 +1,117 @@
+"""The training plan: which examples, candidates, template and mode each optimiser step has, as a pure function of it.
+
+The plan is a map-style dataset that is read in order. Since element i depends on i and the seed alone, training is the
+same for any number of loader workers, processes and resumes, and for any micro-batch size.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from llara_core.errors import DataError
+from llara_core.finetuning.curriculum import is_hybrid
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.sequences.negatives import draw_candidates, items_never_negative
+from llara_core.sequences.random_words import random_integers, random_permutation, random_words
+from llara_core.sequences.windows import Examples, histories, targets
+from llara_core.tables.items import PADDING_ID
+from llara_core.tables.sequences import SPLITS, Sequences
+
+_SHUFFLE, _TEMPLATE = 0x53687566, 0x54656D70  # "Shuf", "Temp": streams of random words
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What the plan depends on besides the data.
+
+    Attributes:
+        seed: of the experiment.
+        schedule: of the curriculum.
+        n_steps: optimiser steps.
+        batch_size: examples per optimiser step.
+        n_candidates: candidates per prompt, the target among them.
+        negatives: rule for negatives, as in candidates.negatives.
+        history_length: latest items shown.
+
+    """
+
+    seed: int
+    schedule: str
+    n_steps: int
+    batch_size: int
+    n_candidates: int
+    negatives: str
+    history_length: int
+
+
+class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
+    """n_steps × batch_size encoded prompts with their answers, shortest first within a step to save padding."""
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        examples: Examples,
+        n_items: int,
+        writer: PromptWriter,
+        encoder: PromptEncoder,
+        settings: PlanSettings,
+    ) -> None:
+        """Plan over the given training `examples` of `sequences`."""
+        if not len(examples):
+            raise DataError("split.min_history must leave training examples, got none")
+        self._sequences, self._examples, self._n_items = sequences, examples, n_items
+        self._writer, self._encoder = writer, encoder
+        self.settings = settings
+        self._step = lru_cache(maxsize=2)(self._encode_step)
+        self._order = lru_cache(maxsize=2)(self._shuffle)
+
+    def __len__(self) -> int:
+        """Return the number of planned examples."""
+        return self.settings.n_steps * self.settings.batch_size
+
+    def __getitem__(self, index: int) -> tuple[EncodedPrompt, list[int]]:
+        """Return planned example `index` as its prompt and its answer's token ids."""
+        step, place = divmod(index, self.settings.batch_size)
+        return self._step(step + 1)[place]
+
+    def is_hybrid(self, step: int) -> bool:
+        """Whether step 1..n_steps uses hybrid prompts."""
+        return is_hybrid(self.settings.schedule, step, self.settings.n_steps, self.settings.seed)
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        return random_permutation(self.settings.seed, _SHUFFLE + epoch, len(self._examples))
+
+    def _choose(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """[B] passes over the data and [B] examples of a step: without replacement until all have been used."""
+        indices = np.arange((step - 1) * self.settings.batch_size, step * self.settings.batch_size)
+        passes, places = np.divmod(indices, len(self._examples))
+        chosen = [self._order(int(epoch))[place] for epoch, place in zip(passes, places, strict=True)]
+        return passes, np.asarray(chosen)
+
+    def _encode_step(self, step: int) -> list[tuple[EncodedPrompt, list[int]]]:
+        passes, chosen = self._choose(step)
+        settings, sequences = self.settings, self._sequences
+        batch = Examples(self._examples.rows[chosen], self._examples.positions[chosen])
+        goals = targets(sequences, batch)
+        excluded = items_never_negative(
+            sequences, batch.rows, batch.positions, settings.negatives, settings.history_length
+        )
+        keys = (np.full(len(chosen), SPLITS.index("train")), passes, chosen)
+        candidates = draw_candidates(settings.seed, keys, goals, excluded, self._n_items, settings.n_candidates)
+        words = random_words(settings.seed, _TEMPLATE, passes, chosen)
+        templates = random_integers(words, len(self._writer.templates))
+        shown = histories(sequences, batch, settings.history_length)
+        encoded = [
+            self._encode_example(int(template), history[history != PADDING_ID], row, int(goal), step)
+            for template, history, row, goal in zip(templates, shown, candidates, goals, strict=True)
+        ]
+        return sorted(encoded, key=lambda example: len(example[0].input_ids) + len(example[1]))
+
+    def _encode_example(
+        self, template: int, history: np.ndarray, candidates: np.ndarray, target: int, step: int
+    ) -> tuple[EncodedPrompt, list[int]]:
+        segments = self._writer.compose(template, history.tolist(), candidates.tolist(), hybrid=self.is_hybrid(step))
+        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(target))

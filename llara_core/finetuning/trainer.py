@@ -1,0 +1,163 @@
+"""Hugging Face's Trainer, fed by a training plan, with checkpoints of our own."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import Dataset, Sampler, SequentialSampler
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from llara_core.errors import ModelError
+from llara_core.finetuning.checkpoints import (
+    load_optimizer,
+    load_trainable,
+    prune_checkpoints,
+    save_optimizer,
+    save_trainable,
+)
+from llara_core.hybrid.batching import pad_examples
+from llara_core.hybrid.model import HybridCausalLM
+from llara_core.params.sections import Train
+from llara_core.prompting.encoding import EncodedPrompt
+from llara_core.runtime.compute import n_processes
+from llara_core.runtime.logs import LOGGER
+
+_WEIGHTS, _OPTIMIZER, _RANDOM, _STATE = (
+    "trainable.safetensors",
+    "optimizer.safetensors",
+    "random.safetensors",
+    "trainer_state.json",
+)
+
+
+def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> TrainingArguments:
+    """Translate params.yaml's `train` for the Trainer.
+
+    Raises:
+        ModelError: the batch can't be divided among the processes.
+
+    """
+    per_round = params.micro_batch_size * n_processes()
+    if params.batch_size % per_round:
+        raise ModelError(
+            f"train.batch_size must be a multiple of micro_batch_size × processes {per_round}, got {params.batch_size}"
+        )
+    on_gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=n_steps,
+        per_device_train_batch_size=params.micro_batch_size,
+        gradient_accumulation_steps=params.batch_size // per_round,
+        learning_rate=params.lr,
+        weight_decay=params.weight_decay,
+        warmup_steps=round(params.warmup * n_steps),
+        lr_scheduler_type="cosine",
+        max_grad_norm=params.max_grad_norm,
+        bf16=on_gpu,
+        use_cpu=not on_gpu,
+        logging_steps=1,
+        save_steps=params.checkpoint_every,
+        dataloader_num_workers=params.workers,
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=True,  # text-only batches leave the projector without a gradient
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+        data_seed=seed,
+    )
+
+
+def collate(examples: list[tuple[EncodedPrompt, list[int]]], filler_id: int) -> dict[str, Tensor]:
+    """Stack planned examples into a micro-batch."""
+    prompts, answers = zip(*examples, strict=True)
+    return pad_examples(prompts, answers, filler_id)
+
+
+class HybridTrainer(Trainer):
+    """Trains a HybridCausalLM on a plan's examples in their order."""
+
+    optimizer: torch.optim.Optimizer | None
+
+    def __init__(self, model: HybridCausalLM, args: TrainingArguments, projector_lr: float, **kwargs: object) -> None:
+        """Take Trainer's arguments, and the learning rate of the projector."""
+        args._n_gpu = min(args.n_gpu, 1)  # nn.DataParallel can't divide the flat list of slots
+        super().__init__(model=model, args=args, **kwargs)
+        self.remove_callback(PrinterCallback)  # the progress bar says it
+        self._projector_lr = projector_lr
+        self.model_accepts_loss_kwargs = True
+        self.loss_is_scaled_for_ga = True
+        self.resumed_from: int | None = None
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Mean cross-entropy per answer token of the whole step, whatever its division into micro-batches."""
+        loss = model(**inputs) / num_items_in_batch * self.accelerator.num_processes
+        if not torch.isfinite(loss):
+            raise ModelError(
+                f"the training loss became {loss.item()} at step {self.state.global_step + 1}, learning rate "
+                f"{self._get_learning_rate():.2e}; lower train.lr"
+            )
+        return loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW in two groups: what the language model leaves trainable, and the projector."""
+        hybrid: HybridCausalLM = self.model
+        if self.optimizer is None:
+            lora = [parameter for parameter in hybrid.llm.parameters() if parameter.requires_grad]
+            groups = [
+                {"params": lora, "lr": self.args.learning_rate},
+                {"params": list(hybrid.projector.parameters()), "lr": self._projector_lr},
+            ]
+            self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
+        return self.optimizer
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
+        return SequentialSampler(self.train_dataset)
+
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
+        if not self.is_world_process_zero():
+            return
+        folder = Path(self.args.output_dir)
+        final = folder / f"step-{self.state.global_step}"
+        temporary = folder / f".{final.name}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        save_trainable(self.model, temporary / _WEIGHTS)
+        save_optimizer(self.optimizer, temporary / _OPTIMIZER)
+        save_file({"cpu": torch.get_rng_state()}, temporary / _RANDOM)
+        self.state.save_to_json(str(temporary / _STATE))
+        temporary.rename(final)
+        prune_checkpoints(folder, keep=final)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        load_trainable(self.model, Path(resume_from_checkpoint) / _WEIGHTS)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        load_optimizer(self.optimizer, Path(checkpoint) / _OPTIMIZER)
+        # The schedule is a function of the step alone; the Trainer has read the step from the checkpoint by now.
+        self.lr_scheduler.last_epoch = self.state.global_step
+        for group, rate in zip(self.optimizer.param_groups, self._scheduled_rates(), strict=True):
+            group["lr"] = rate
+        LOGGER.info("resuming from step %d of %d", self.state.global_step, self.state.max_steps)
+        self.resumed_from = self.state.global_step
+
+    def _scheduled_rates(self) -> list[float]:
+        schedule = self.lr_scheduler
+        return [
+            base * factor(schedule.last_epoch)
+            for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+        ]
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            torch.set_rng_state(load_file(Path(checkpoint) / _RANDOM)["cpu"])

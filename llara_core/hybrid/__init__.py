@@ -1,0 +1,1 @@
+"""The language model that reads titles and behavioural tokens."""

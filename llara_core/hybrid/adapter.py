@@ -1,0 +1,114 @@
+"""What finetuning leaves behind: a plain peft adapter, the projector, and all that rebuilds the prompt."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import peft
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from llara_core.errors import ArtifactError, ParamsError
+from llara_core.hybrid.base_llm import name_of
+from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.projector import Projector
+from llara_core.params.sections import Llm, Lora, Nouns, Prompt, Section
+from llara_core.runtime.files import write_json
+
+_MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
+
+
+class AdapterManifest(Section):
+    """Everything besides weights that turns the adapter back into the model that was trained."""
+
+    llm: Llm
+    prompt: Prompt
+    nouns: Nouns
+    history_length: int
+    embedding_dim: int
+    projector_hidden: int
+    items_digest: str
+
+
+def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm) -> peft.PeftModel:
+    """Put freshly initialised LoRA weights beside the named linear layers of the frozen `llm` (arXiv 2106.09685).
+
+    Raises:
+        ParamsError: no layer has one of the names.
+
+    """
+    config = peft.LoraConfig(
+        task_type=peft.TaskType.CAUSAL_LM,
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+    )
+    try:
+        adapted = peft.get_peft_model(llm, config)
+    except ValueError as error:
+        raise ParamsError(f"lora.targets must name linear layers of the model, got {lora.targets!r}") from error
+    adapted.peft_config["default"].base_model_name_or_path = name_of(base)
+    return adapted
+
+
+def build_hybrid(llm: PreTrainedModel, item_embeddings: np.ndarray, hidden: int) -> HybridCausalLM:
+    """Join a language model with a fresh projector, sized to its token embeddings, on the language model's device."""
+    tokens = llm.get_input_embeddings().weight
+    vectors = torch.from_numpy(item_embeddings)
+    projector = Projector(item_embeddings.shape[1], hidden, tokens.shape[1])
+    projector.calibrate(vectors[1:], float(tokens.detach().float().square().mean().sqrt()))
+    return HybridCausalLM(llm, projector, vectors).to(tokens.device)
+
+
+def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, manifest: AdapterManifest) -> None:
+    """Write adapter_config.json and adapter_model.safetensors (as peft does), projector.safetensors and llara.json."""
+    # False: the vocabulary is the base model's; peft would look on the hub to find that out.
+    adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    weights = {name: tensor.contiguous().cpu() for name, tensor in projector.state_dict().items()}
+    save_file(weights, folder / _PROJECTOR)
+    write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))
+
+
+def read_manifest(folder: Path, items_digest: str) -> AdapterManifest:
+    """Read llara.json.
+
+    Raises:
+        ArtifactError: it is missing or broken, or the adapter was trained on another item table.
+
+    """
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file; run `dvc repro finetune`")
+    try:
+        manifest = AdapterManifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (ValidationError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a readable manifest: {str(error).splitlines()[0]}") from error
+    if manifest.items_digest != items_digest:
+        raise ArtifactError(
+            f"{folder}: was trained on another item table: digest must be {items_digest[:12]}…, "
+            f"got {manifest.items_digest[:12]}…; rerun `dvc repro finetune`"
+        )
+    return manifest
+
+
+def load_adapter(
+    folder: Path, manifest: AdapterManifest, llm: PreTrainedModel, item_embeddings: np.ndarray
+) -> HybridCausalLM:
+    """Rebuild the tuned model around its base `llm`, in evaluation mode.
+
+    Raises:
+        ArtifactError: weights are missing or don't fit the base model.
+
+    """
+    try:
+        adapted = peft.PeftModel.from_pretrained(llm, str(folder))
+        model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector_hidden)
+        model.projector.load_state_dict(load_file(folder / _PROJECTOR))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ArtifactError(f"{folder}: not a usable adapter: {str(error).splitlines()[0]}") from error
+    return model.eval()

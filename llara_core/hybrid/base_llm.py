@@ -1,0 +1,81 @@
+"""The pretrained language model and its tokenizer, from a package's GGUF file, the hub, or a local folder."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from llara_core.errors import ModelError
+from llara_core.hybrid.gguf import converted_folder
+from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
+
+
+def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the model, frozen and in evaluation mode, and its tokenizer.
+
+    Raises:
+        ModelError: it can't be had or read.
+        SourceError: its file can't be downloaded or isn't the pinned one.
+
+    """
+    folder = _folder(llm)
+    transformers_logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, llm.dtype), use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
+    return model.requires_grad_(requires_grad=False).eval().to(device), tokenizer
+
+
+def name_of(llm: Llm) -> str:
+    """Return the name under which an adapter remembers its base model; never a path of this machine's cache."""
+    match llm:
+        case PackagedLlm():
+            return llm.file
+        case HubLlm():
+            return llm.id
+        case FolderLlm():
+            return str(llm.path)
+
+
+def _folder(llm: Llm) -> Path:
+    match llm:
+        case PackagedLlm():
+            return converted_folder(llm)
+        case HubLlm():
+            return _hub_snapshot(llm)
+        case FolderLlm():
+            return _checked_folder(llm.path)
+
+
+def _checked_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ModelError(f"llms.*.path: {path} must be a folder, and isn't there")
+    for pattern, what in (("config.json", "config.json"), ("*.safetensors", "weights (*.safetensors)")):
+        if not list(path.glob(pattern)):
+            found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
+            raise ModelError(f"llms.*.path: {path} must hold {what}, found {found}")
+    return path
+
+
+def _hub_snapshot(llm: HubLlm) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        # Neither pickled weights nor code: only what safetensors and JSON can say.
+        patterns = ["*.safetensors", "*.json", "tokenizer.model"]
+        return Path(snapshot_download(llm.id, revision=llm.revision, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"{llm.id}: could not be downloaded ({_first_line(error)}); if it is gated, accept its licence on the hub "
+            "and set HF_TOKEN; offline, place it in a folder and use an llms entry with source: folder"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,60 @@
+"""Padding encoded prompts, with or without answers, into the tensors that the hybrid model reads."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from llara_core.prompting.encoding import EncodedPrompt
+
+IGNORED = -100
+"""Label of positions that don't count in the loss, as everywhere in transformers."""
+
+
+def pad_prompts(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, Tensor]:
+    """Stack prompts for decoding: padded on the left, so that every prompt ends in the last column.
+
+    Returns:
+        input_ids [B, S], attention_mask [B, S], slot_mask [B, S] bool, slot_items [K].
+
+    """
+    return _stack(prompts, [[]] * len(prompts), filler_id, left=True)
+
+
+def pad_examples(
+    prompts: Sequence[EncodedPrompt], answers: Sequence[Sequence[int]], filler_id: int
+) -> dict[str, Tensor]:
+    """Stack prompts with their answers for training: padded on the right.
+
+    Returns:
+        what `pad_prompts` does, and labels [B, S]: the answer's ids, elsewhere IGNORED.
+
+    """
+    batch = _stack(prompts, answers, filler_id, left=False)
+    labels = torch.full_like(batch["input_ids"], IGNORED)
+    for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        start = len(prompt.input_ids)
+        labels[row, start : start + len(answer)] = torch.tensor(answer)
+    return {**batch, "labels": labels}
+
+
+def _stack(
+    prompts: Sequence[EncodedPrompt], answers: Sequence[Sequence[int]], filler_id: int, *, left: bool
+) -> dict[str, Tensor]:
+    texts = [[*prompt.input_ids, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
+    width = max(len(text) for text in texts)
+    input_ids = torch.full((len(texts), width), filler_id)
+    attention_mask = torch.zeros((len(texts), width), dtype=torch.long)
+    slot_mask = torch.zeros((len(texts), width), dtype=torch.bool)
+    for row, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+        start = width - len(text) if left else 0
+        input_ids[row, start : start + len(text)] = torch.tensor(text)
+        attention_mask[row, start : start + len(text)] = 1
+        slot_mask[row, start : start + len(prompt.slot_mask)] = torch.tensor(prompt.slot_mask)
+    slot_items = torch.tensor([item for prompt in prompts for item in prompt.slot_items], dtype=torch.long)
+    return {
+        "input_ids": input_ids,
+        "attention_mask": attention_mask,
+        "slot_mask": slot_mask,
+        "slot_items": slot_items,
+    }

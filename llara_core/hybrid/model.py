@@ -1,0 +1,67 @@
+"""The hybrid causal language model: reads titles as tokens and items as projected recommender embeddings."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from llara_core.hybrid.batching import IGNORED
+from llara_core.hybrid.projector import Projector
+from llara_core.hybrid.splice import splice
+
+
+class HybridCausalLM(nn.Module):
+    """A causal language model whose prompts may hold behavioural tokens.
+
+    The recommender's item embeddings are a constant; the projector and whatever `llm` leaves trainable are learnt.
+    """
+
+    def __init__(self, llm: PreTrainedModel, projector: Projector, item_embeddings: Tensor) -> None:
+        """Join the parts; item_embeddings [n + 1, D] has a row per item id."""
+        super().__init__()
+        self.llm = llm
+        self.projector = projector
+        self.register_buffer("item_embeddings", item_embeddings, persistent=False)
+        self.item_embeddings: Tensor
+
+    def embed(self, input_ids: Tensor, slot_mask: Tensor, slot_items: Tensor) -> Tensor:
+        """Input embeddings [B, S, H] of input_ids [B, S], the slots of slot_mask [B, S] filled by slot_items [K]."""
+        tokens = self.llm.get_input_embeddings()(input_ids)
+        if not len(slot_items):
+            return tokens
+        return splice(tokens, slot_mask, self.projector(self.item_embeddings[slot_items]))
+
+    def backbone(self, **inputs: object) -> BaseModelOutputWithPast:
+        """Run the transformer without its vocabulary head, in which most of a short answer's time would go."""
+        return getattr(self.llm, self.llm.base_model_prefix)(**inputs)
+
+    def head(self, states: Tensor) -> Tensor:
+        """Vocabulary logits [..., V] in fp32 of states [..., H]."""
+        return self.llm.get_output_embeddings()(states).float()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, slot_mask: Tensor, slot_items: Tensor, labels: Tensor
+    ) -> Tensor:
+        """Sum of the answer tokens' cross-entropies, a scalar in nats; logits are made at answer positions alone.
+
+        Args:
+            input_ids: [B, S].
+            attention_mask: [B, S], 0 at padding.
+            slot_mask: [B, S] bool with K slots.
+            slot_items: [K] item ids.
+            labels: [B, S], IGNORED outside the answer.
+
+        """
+        embeddings = self.embed(input_ids, slot_mask, slot_items)
+        states = self.backbone(
+            inputs_embeds=embeddings, attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state
+        following = labels[:, 1:]
+        answers = following != IGNORED
+        return cross_entropy(self.head(states[:, :-1][answers]), following[answers], reduction="sum")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.item_embeddings.device

@@ -1,0 +1,87 @@
+"""Reading params.yaml, and saying everything that is wrong with it at once."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from llara_core.errors import ParamsError
+from llara_core.params.params import Params
+
+_EXPECTATIONS = {
+    "greater_than_equal": "must be ≥ {ge}",
+    "greater_than": "must be > {gt}",
+    "less_than_equal": "must be ≤ {le}",
+    "less_than": "must be < {lt}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_short": "must not be empty",
+    "too_short": "must hold at least {min_length} entries",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number (write 1.0e-4, not 1e-4)",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a section",
+    "model_type": "must be a section",
+    "union_tag_invalid": "must have {discriminator} one of {expected_tags}",
+}
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate the whole of `path`.
+
+    Raises:
+        ParamsError: naming every unusable field by its dotted path, the expectation and the value found.
+
+    """
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; run the command in the repository's root")
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        problems = [line for details in error.errors() for line in _describe(details)]
+        raise ParamsError(f"{path}: " + "; ".join(problems)) from error
+
+
+def _describe(details: ErrorDetails) -> list[str]:
+    path, kind, value = _dotted(details["loc"]), details["type"], details["input"]
+    if kind == "value_error":
+        prefix = f"{path}: " if path else ""
+        return [prefix + line for line in str(details["ctx"]["error"]).splitlines()]
+    if kind == "missing":
+        return [f"{path} is missing"]
+    if kind == "extra_forbidden":
+        return [f"{path} is unknown{_suggestion(details['loc'])}, got {value!r}"]
+    expectation = _EXPECTATIONS.get(kind)
+    message = expectation.format(**details.get("ctx", {})) if expectation else f"is unusable ({details['msg']})"
+    return [f"{path} {message}, got {value!r}"]
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    """`("llms", "x", "folder", "path")` → `llms.x.path`: the union's tag is no key of the file."""
+    parts = [part for part in location if not (location[0] == "llms" and part in ("package", "huggingface", "folder"))]
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "the file"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    model: Any = Params
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ""
+        model = annotation
+    close = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,107 @@
+"""The whole of params.yaml: sections, selectors and the checks between them."""
+
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from llara_core.params.sections import (
+    Candidates,
+    Count,
+    Curriculum,
+    Dataset,
+    Eval,
+    Llm,
+    Lora,
+    Projector,
+    Prompt,
+    SasRec,
+    Section,
+    Selector,
+    Split,
+    Train,
+)
+
+
+class Params(Section):
+    """Every knob of the pipeline; `selected_*` resolve the three selectors."""
+
+    seed: Count
+    dataset: Selector
+    recommender: Selector
+    llm: Selector
+    datasets: dict[str, Dataset]
+    recommenders: dict[str, SasRec]
+    llms: dict[str, Llm]
+    split: Split
+    candidates: Candidates
+    prompt: Prompt
+    projector: Projector
+    lora: Lora
+    curriculum: Curriculum
+    train: Train
+    eval: Eval
+
+    @property
+    def selected_dataset(self) -> Dataset:
+        """The entry of `datasets` that `dataset.name` chooses."""
+        return self.datasets[self.dataset.name]
+
+    @property
+    def selected_recommender(self) -> SasRec:
+        """The entry of `recommenders` that `recommender.name` chooses."""
+        return self.recommenders[self.recommender.name]
+
+    @property
+    def selected_llm(self) -> Llm:
+        """The entry of `llms` that `llm.name` chooses."""
+        return self.llms[self.llm.name]
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if problems := [*_unknown_selections(self), *_template_problems(self), *_eval_problems(self)]:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _unknown_selections(params: Params) -> list[str]:
+    choices: list[tuple[str, str, dict[str, Any]]] = [
+        ("dataset.name", params.dataset.name, params.datasets),
+        ("recommender.name", params.recommender.name, params.recommenders),
+        ("llm.name", params.llm.name, params.llms),
+    ]
+    return [
+        f"{field} must be one of {', '.join(sorted(entries))}, got {name!r}"
+        for field, name, entries in choices
+        if name not in entries
+    ]
+
+
+def _template_problems(params: Params) -> list[str]:
+    fillers = dict.fromkeys(("n_candidates", "item", "items", "consumed", "history", "candidates"), "")
+    problems = []
+    for index, template in enumerate(params.prompt.templates):
+        field = f"prompt.templates[{index}]"
+        try:
+            template.format(**fillers)
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            problems.append(f"{field} must use only the placeholders {', '.join(sorted(fillers))}, got {error}")
+            continue
+        problems += [
+            f"{field} must contain {required} once, got {template.count(required)} times"
+            for required in ("{history}", "{candidates}")
+            if template.count(required) != 1
+        ]
+    return problems
+
+
+def _eval_problems(params: Params) -> list[str]:
+    problems = []
+    if params.eval.template >= len(params.prompt.templates):
+        problems.append(
+            f"eval.template must be < the {len(params.prompt.templates)} prompt.templates, got {params.eval.template}"
+        )
+    if params.eval.draws > params.candidates.draws.test:
+        problems.append(
+            f"eval.draws must be ≤ candidates.draws.test {params.candidates.draws.test}, got {params.eval.draws}"
+        )
+    return problems

@@ -1,0 +1,195 @@
+"""The sections of params.yaml. No field has a default: DVC tracks params.yaml, not this code."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(min_length=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A frozen group of fields that accepts neither unknown keys nor values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Selector(Section):
+    """Which entry of the map of the same (plural) name is used."""
+
+    name: Name
+
+
+class Dataset(Section):
+    """A dataset's protocol; `nouns` fill the prompt templates."""
+
+    source: Literal["ml-100k"]
+    min_rating: float
+    nouns: "Nouns"
+
+
+class Nouns(Section):
+    """The words that prompt templates use for an item, several items, and for having consumed one."""
+
+    item: Name
+    items: Name
+    consumed: Name
+
+
+class Split(Section):
+    """How users are divided; `first_interaction` ranks them by their first kept timestamp (the paper)."""
+
+    name: Literal["first_interaction"]
+    validation: Fraction
+    test: Fraction
+    min_history: PositiveInt
+    history_length: PositiveInt
+
+    @model_validator(mode="after")
+    def _leave_training_users(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation + test must be < 1, got {self.validation + self.test:g}")
+        if self.min_history > self.history_length:
+            raise ValueError(f"min_history must be ≤ history_length {self.history_length}, got {self.min_history}")
+        return self
+
+
+class Draws(Section):
+    """Stored candidate sets per user."""
+
+    validation: PositiveInt
+    test: PositiveInt
+
+
+class Candidates(Section):
+    """Candidate sets; `negatives` says which items may be negatives of a user."""
+
+    size: Annotated[int, Field(ge=2)]
+    negatives: Literal["outside_history", "outside_recent"]
+    draws: Draws
+
+
+class SasRec(Section):
+    """SASRec and its training recipe."""
+
+    encoder: Literal["sasrec"]
+    dim: PositiveInt
+    blocks: PositiveInt
+    heads: PositiveInt
+    dropout: Dropout
+    window: Annotated[int, Field(ge=2)]
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_epochs: PositiveInt
+    patience: PositiveInt
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim must be a multiple of heads {self.heads}, got {self.dim}")
+        return self
+
+
+class PackagedLlm(Section):
+    """A GGUF file that a Python package ships; converted once to safetensors."""
+
+    source: Literal["package"]
+    file: Name
+    sha256: Sha256
+    package: Name
+    version: Name
+    member: Name
+    dtype: Literal["float32", "bfloat16"]
+
+
+class HubLlm(Section):
+    """A model on the Hugging Face hub, pinned to a commit."""
+
+    source: Literal["huggingface"]
+    id: Name
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    dtype: Literal["float32", "bfloat16"]
+
+
+class FolderLlm(Section):
+    """A local folder as transformers' `save_pretrained` writes it, with safetensors weights."""
+
+    source: Literal["folder"]
+    path: Annotated[Path, Field(strict=False)]
+    dtype: Literal["float32", "bfloat16"]
+
+
+Llm = Annotated[PackagedLlm | HubLlm | FolderLlm, Field(discriminator="source")]
+
+
+class Prompt(Section):
+    """Prompt texts. A template uses {history} and {candidates}, and may use {n_candidates} and the nouns."""
+
+    separator: Name
+    templates: Annotated[list[Name], Field(min_length=1)]
+
+
+class Projector(Section):
+    """SR2LLM: the map from recommender embeddings into the language model's input space."""
+
+    hidden: PositiveInt
+
+
+class Lora(Section):
+    """LoRA on the named linear layers; `all-linear` means every linear layer but the output head."""
+
+    rank: PositiveInt
+    alpha: PositiveInt
+    dropout: Dropout
+    targets: Literal["all-linear"] | list[Name]
+
+
+class Curriculum(Section):
+    """`epochs` passes over `examples_per_epoch` training examples, and how hybrid prompts come in."""
+
+    schedule: Literal["linear", "hybrid_only", "text_only"]
+    epochs: PositiveInt
+    examples_per_epoch: PositiveInt
+
+
+class Train(Section):
+    """The optimisation of projector and LoRA weights."""
+
+    objective: Literal["answer_cross_entropy"]
+    batch_size: PositiveInt
+    micro_batch_size: PositiveInt
+    lr: PositiveFloat
+    projector_lr: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Probability
+    max_grad_norm: PositiveFloat
+    gradient_checkpointing: bool
+    checkpoint_every: PositiveInt
+    validation_examples: Count
+    workers: Count
+
+    @model_validator(mode="after")
+    def _micro_batches_fill_the_batch(self) -> Self:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size must be a multiple of micro_batch_size {self.micro_batch_size}, got {self.batch_size}"
+            )
+        return self
+
+
+class Eval(Section):
+    """How the language model is asked, and on how many of the stored candidate draws."""
+
+    method: Literal["scoring", "generation"]
+    draws: PositiveInt
+    template: Count
+    batch_size: PositiveInt
+    length_normalized: bool

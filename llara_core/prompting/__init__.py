@@ -1,0 +1,1 @@
+"""Prompts as segments, and segments as token ids with a slot mask."""

@@ -1,0 +1,1 @@
+"""Sequential recommenders: encoders over one shared item embedding."""

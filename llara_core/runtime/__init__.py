@@ -1,0 +1,1 @@
+"""What every stage needs and nothing else: files, logging, seeds, devices."""

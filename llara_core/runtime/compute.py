@@ -1,0 +1,30 @@
+"""Seeds, devices and threads."""
+
+import os
+
+import torch
+
+
+def seed_torch(seed: int) -> None:
+    """Seed weight initialisation and dropout, and refuse CUDA kernels whose results vary from run to run."""
+    torch.manual_seed(seed)
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def choose_device() -> torch.device:
+    """Return the process's GPU (by LOCAL_RANK) when there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that writes artifacts; accelerate sets RANK."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def n_processes() -> int:
+    """Return how many processes train together; accelerate sets WORLD_SIZE."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,0 +1,85 @@
+"""Where state lives on disk, and writing that leaves either the whole artifact or nothing."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 1 << 20
+
+
+def state_directory() -> Path:
+    """Folder of everything that outlives a stage but is no artifact.
+
+    `dvc exp run --temp` works in a throw-away checkout but sets DVC_ROOT to the user's repository.
+    """
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".llara"
+
+
+def cache_directory() -> Path:
+    """Folder of converted base LLMs: `$LLARA_CACHE`, else `.llara/cache`."""
+    return Path(os.environ.get("LLARA_CACHE") or state_directory() / "cache")
+
+
+def checkpoint_directory() -> Path:
+    """Folder of training checkpoints: `$LLARA_CHECKPOINT_DIR`, else `.llara/checkpoints`."""
+    return Path(os.environ.get("LLARA_CHECKPOINT_DIR") or state_directory() / "checkpoints")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that replaces it when the block succeeds and vanishes when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling folder that replaces `path` when the block succeeds and vanishes when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` as sorted, indented JSON; floats keep six decimals so that reruns compare equal."""
+    with atomic_file(path) as temporary:
+        text = json.dumps(_rounded(content), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(entry) for entry in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,14 @@
+"""One log format for all stages, on standard error so that standard output stays for results."""
+
+import logging
+import os
+import sys
+
+LOGGER = logging.getLogger("llara")
+
+
+def set_up_logging() -> None:
+    """Log to standard error, only from the main process of a distributed run."""
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    LOGGER.setLevel(level)

@@ -1,0 +1,1 @@
+"""From interactions to item sequences, splits, history windows and candidate sets."""

@@ -1,0 +1,61 @@
+"""Examples: a user's position whose item is the target, with the items before it as history."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.items import PADDING_ID
+from llara_core.tables.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class Examples:
+    """E examples.
+
+    Attributes:
+        rows: [E] row of the user in the sequences.
+        positions: [E] index of the target in the user's sequence.
+
+    """
+
+    rows: np.ndarray
+    positions: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.rows)
+
+
+def all_positions(sequences: Sequences, split: str, min_history: int) -> Examples:
+    """Every position of the users in `split` that has at least `min_history` items before it."""
+    rows = sequences.rows_of(split)
+    counts = np.maximum(sequences.lengths[rows] - min_history, 0)
+    starts = np.cumsum(counts) - counts
+    within = np.arange(counts.sum()) - np.repeat(starts, counts)
+    return Examples(np.repeat(rows, counts), within + min_history)
+
+
+def last_positions(sequences: Sequences, split: str) -> Examples:
+    """Return the last position of every user in `split` who has a history at all."""
+    rows = sequences.rows_of(split)
+    rows = rows[sequences.lengths[rows] >= 2]
+    return Examples(rows, sequences.lengths[rows] - 1)
+
+
+def of_candidate_sets(sequences: Sequences, sets: CandidateSets) -> Examples:
+    """[R] the example that each candidate set belongs to."""
+    return Examples(np.searchsorted(sequences.user_ids, sets.user_ids), sets.positions)
+
+
+def targets(sequences: Sequences, examples: Examples) -> np.ndarray:
+    """[E] item ids at the examples' positions."""
+    return sequences.item_ids[sequences.offsets[examples.rows] + examples.positions]
+
+
+def histories(sequences: Sequences, examples: Examples, length: int) -> np.ndarray:
+    """[E, length] int32 items before each example's position, the latest last, padded on the left."""
+    ends = sequences.offsets[examples.rows] + examples.positions
+    indices = ends[:, None] + np.arange(-length, 0)
+    inside = indices >= sequences.offsets[examples.rows][:, None]
+    return np.where(inside, sequences.item_ids[np.maximum(indices, 0)], PADDING_ID).astype(np.int32)

@@ -1,0 +1,95 @@
+"""sequences.parquet: every user's items in chronological order, stored once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from llara_core.errors import ArtifactError
+from llara_core.tables.parquet import read_table, require_same_items, write_table
+
+SPLITS = ("train", "validation", "test")
+SCHEMA = pa.schema(
+    [
+        ("user_id", pa.int32()),
+        ("raw_user_id", pa.string()),
+        ("split", pa.string()),
+        ("item_ids", pa.list_(pa.int32())),
+        ("timestamps", pa.list_(pa.int64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """U users' sequences, N interactions in all, stored flat.
+
+    Attributes:
+        user_ids: [U] int32, ascending.
+        raw_user_ids: [U] ids of the raw data.
+        splits: [U] one of SPLITS.
+        offsets: [U + 1] int64; user u's interactions are offsets[u] to offsets[u + 1].
+        item_ids: [N] int32.
+        timestamps: [N] int64, seconds since 1970, ascending within a user.
+
+    """
+
+    user_ids: np.ndarray
+    raw_user_ids: pa.StringArray
+    splits: np.ndarray
+    offsets: np.ndarray
+    item_ids: np.ndarray
+    timestamps: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of users."""
+        return len(self.user_ids)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """[U] interactions per user."""
+        return np.diff(self.offsets)
+
+    def rows_of(self, split: str) -> np.ndarray:
+        """Rows of the users in `split`."""
+        return np.flatnonzero(self.splits == split)
+
+    def items_of(self, row: int) -> np.ndarray:
+        """Item ids of the user in `row`, chronological."""
+        return self.item_ids[self.offsets[row] : self.offsets[row + 1]]
+
+
+def write_sequences(path: Path, sequences: Sequences, items_digest: str) -> None:
+    """Write sequences.parquet."""
+    offsets = sequences.offsets.astype(np.int32)
+    columns = [
+        sequences.user_ids,
+        sequences.raw_user_ids,
+        pa.array(sequences.splits.astype(object), pa.string()),
+        pa.ListArray.from_arrays(offsets, sequences.item_ids.astype(np.int32)),
+        pa.ListArray.from_arrays(offsets, sequences.timestamps.astype(np.int64)),
+    ]
+    write_table(path, pa.table(columns, schema=SCHEMA), items_digest)
+
+
+def read_sequences(path: Path, items_digest: str, n_items: int) -> Sequences:
+    """Read sequences.parquet and check that it refers to the given item table."""
+    table, digest = read_table(path, SCHEMA)
+    require_same_items(path, digest, items_digest)
+    items, timestamps = table["item_ids"].combine_chunks(), table["timestamps"].combine_chunks()
+    sequences = Sequences(
+        user_ids=table["user_id"].to_numpy(),
+        raw_user_ids=table["raw_user_id"].combine_chunks(),
+        splits=table["split"].to_numpy(),
+        offsets=items.offsets.to_numpy().astype(np.int64),
+        item_ids=items.values.to_numpy(),
+        timestamps=timestamps.values.to_numpy(),
+    )
+    if unknown := set(np.unique(sequences.splits)) - set(SPLITS):
+        raise ArtifactError(f"{path}: split must be one of {', '.join(SPLITS)}, got {', '.join(sorted(unknown))}")
+    ids = sequences.item_ids
+    if len(ids) and not 1 <= ids.min() <= ids.max() <= n_items:
+        raise ArtifactError(f"{path}: item_ids must lie in 1..{n_items}, got {ids.min()}..{ids.max()}")
+    return sequences

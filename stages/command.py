@@ -1,0 +1,38 @@
+"""The frame around every stage: logging, and one-line errors instead of tracebacks for what the user can mend."""
+
+import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llara_core.errors import LlaraError
+from llara_core.runtime.logs import set_up_logging
+
+ParamsPath = Annotated[Path, typer.Option("--params", help="The params file; every knob stands in it.")]
+PARAMS = Path("params.yaml")
+
+
+def run(command: Callable[..., None]) -> None:
+    """Run `command` as a Typer program; a user's error ends it with one line and status 1."""
+    set_up_logging()
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    try:
+        app()
+    except LlaraError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        _fail(f"{error.filename or 'output'}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

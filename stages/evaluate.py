@@ -1,0 +1,107 @@
+"""Stage evaluate: ask the tuned LLM for the next item, beside the recommender alone and popularity."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llara_core.errors import ArtifactError
+from llara_core.evaluation.asking import ask
+from llara_core.evaluation.baselines import ranking_metrics, unique_histories
+from llara_core.evaluation.metrics import answer_metrics
+from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_manifest
+from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.questions import encode_questions
+from llara_core.params.loading import load_params
+from llara_core.params.sections import Eval
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.recommenders.ranking import popularity_scores, score_next_items
+from llara_core.recommenders.saving import load_recommender
+from llara_core.runtime.compute import choose_device, seed_torch
+from llara_core.runtime.files import atomic_directory, write_json
+from llara_core.tables.candidates import CandidateSets, read_candidates
+from llara_core.tables.embeddings import read_embeddings
+from llara_core.tables.items import Items, read_items
+from llara_core.tables.predictions import NO_ITEM, Predictions, write_predictions
+from llara_core.tables.sequences import Sequences, read_sequences
+from stages.command import PARAMS, ParamsPath, run
+from stages.paths import ADAPTER, CANDIDATES, EMBEDDINGS, ITEMS, METRICS, PREDICTIONS, RECOMMENDER, SEQUENCES
+
+_METRICS = METRICS / "evaluate.json"
+
+
+def evaluate(
+    params_path: ParamsPath = PARAMS,
+    show: Annotated[bool, typer.Option("--show", help="Only print the table of the last evaluation.")] = False,
+) -> None:
+    """Judge the tuned LLM on the test users' candidate sets.
+
+    Reads all earlier artifacts; writes data/predictions and metrics/evaluate.json, and prints a table.
+    """
+    if not show:
+        params = load_params(params_path)
+        seed_torch(params.seed)
+        _evaluate(params.eval)
+    _print_table()
+
+
+def _evaluate(params: Eval) -> None:
+    items = read_items(ITEMS)
+    sequences = read_sequences(SEQUENCES, items.digest, len(items))
+    manifest = read_manifest(ADAPTER, items.digest)
+    stored = read_candidates(CANDIDATES, items.digest)
+    sets, all_sets = stored.of("test", params.draws), stored.of("test")
+    predictions = _ask(params, manifest, items, sequences, sets)
+    with atomic_directory(PREDICTIONS) as folder:
+        write_predictions(folder / "test.parquet", predictions, sets, items.digest)
+    matched = predictions.matched_items
+    judged = answer_metrics(matched == sets.targets, matched != NO_ITEM, sets.user_ids)
+    metrics: dict[str, dict[str, Any]] = {"llara": {"method": params.method, **judged}}
+    for suffix, chosen in (("", sets), ("_all_draws", all_sets)):
+        metrics |= _baselines(manifest, items, sequences, chosen, suffix)
+    write_json(_METRICS, metrics)
+
+
+def _ask(
+    params: Eval, manifest: AdapterManifest, items: Items, sequences: Sequences, sets: CandidateSets
+) -> Predictions:
+    embeddings = read_embeddings(EMBEDDINGS, items.digest, len(items), manifest.embedding_dim)
+    llm, tokenizer = load_base_llm(manifest.llm, choose_device())
+    model = load_adapter(ADAPTER, manifest, llm, embeddings)
+    encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
+    writer = PromptWriter.of(manifest.prompt, manifest.nouns, items.titles_by_id)
+    length = manifest.history_length
+    prompts = encode_questions(
+        sets, sequences, writer, encoder, template=params.template, history_length=length, hybrid=True
+    )
+    return ask(model, prompts, sets.candidates, writer, encoder, params)
+
+
+def _baselines(
+    manifest: AdapterManifest, items: Items, sequences: Sequences, sets: CandidateSets, suffix: str
+) -> dict[str, dict[str, float | int]]:
+    shown, example = unique_histories(sets, sequences, manifest.history_length)
+    scores = {
+        "recommender": score_next_items(load_recommender(RECOMMENDER, items.digest), shown),
+        "popularity": popularity_scores(items.popularity, len(shown)),
+    }
+    return {name + suffix: ranking_metrics(values, example, sets) for name, values in scores.items()}
+
+
+def _print_table() -> None:
+    if not _METRICS.is_file():
+        raise ArtifactError(f"{_METRICS}: no such file; run `dvc repro`")
+    table = Table("model", "HitRatio@1", "95 % interval", "ValidRatio", "candidate sets", "users")
+    for name, entry in json.loads(_METRICS.read_text(encoding="utf-8")).items():
+        interval = f"[{entry['hit_ratio_at_1_low']:.3f}, {entry['hit_ratio_at_1_high']:.3f}]"
+        label = f"{name} ({entry['method']})" if "method" in entry else name
+        counts = (str(entry["n_examples"]), str(entry["n_users"]))
+        table.add_row(label, f"{entry['hit_ratio_at_1']:.3f}", interval, f"{entry['valid_ratio']:.3f}", *counts)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    run(evaluate)

@@ -1,0 +1,40 @@
+"""Stage export_embeddings: the recommender's item-embedding table as Parquet."""
+
+import numpy as np
+
+from llara_core.params.loading import load_params
+from llara_core.recommenders.saving import load_recommender
+from llara_core.runtime.files import write_json
+from llara_core.runtime.logs import LOGGER
+from llara_core.tables.embeddings import write_embeddings
+from llara_core.tables.items import read_items
+from stages.command import PARAMS, ParamsPath, run
+from stages.paths import EMBEDDINGS, ITEMS, METRICS, RECOMMENDER
+
+
+def export_embeddings(params_path: ParamsPath = PARAMS) -> None:
+    """Write the item embeddings, from which behavioural tokens are projected.
+
+    Reads data/recommender and data/processed; writes data/embeddings and metrics/export_embeddings.json.
+    """
+    load_params(params_path)
+    items = read_items(ITEMS)
+    embeddings = load_recommender(RECOMMENDER, items.digest).items.weight.detach().cpu().numpy()
+    write_embeddings(EMBEDDINGS, embeddings, items.digest)
+    norms = np.linalg.norm(embeddings[1:].astype(np.float64), axis=1)
+    report = {
+        "count": len(items),
+        "dim": embeddings.shape[1],
+        "norm": {
+            "min": float(norms.min()),
+            "mean": float(norms.mean()),
+            "max": float(norms.max()),
+            "std": float(norms.std()),
+        },
+    }
+    write_json(METRICS / "export_embeddings.json", report)
+    LOGGER.info("%d embeddings of dimension %d, mean norm %.3f", report["count"], report["dim"], norms.mean())
+
+
+if __name__ == "__main__":
+    run(export_embeddings)

@@ -1,0 +1,15 @@
+"""Where stages find and leave their artifacts, relative to the repository's root; dvc.yaml names the same paths."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+ITEMS = PROCESSED / "items.parquet"
+SEQUENCES = PROCESSED / "sequences.parquet"
+CANDIDATES = PROCESSED / "candidates.parquet"
+RECOMMENDER = Path("data/recommender")
+EMBEDDINGS = Path("data/embeddings/item_embeddings.parquet")
+ADAPTER = Path("data/adapter")
+PREDICTIONS = Path("data/predictions")
+CURVES = Path("data/curves")
+METRICS = Path("metrics")
