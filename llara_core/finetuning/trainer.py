@@ -79,7 +79,7 @@ def collate(examples: list[tuple[EncodedPrompt, list[int]]], filler_id: int) -> 
 class HybridTrainer(Trainer):
     """Trains a HybridCausalLM on a plan's examples in their order."""
 
-    optimizer: torch.optim.Optimizer | None
+    optimizer: torch.optim.Optimizer
 
     def __init__(self, model: HybridCausalLM, args: TrainingArguments, projector_lr: float, **kwargs: object) -> None:
         """Take Trainer's arguments, and the learning rate of the projector."""
@@ -144,19 +144,17 @@ class HybridTrainer(Trainer):
         if checkpoint is None:
             return
         load_optimizer(self.optimizer, Path(checkpoint) / _OPTIMIZER)
-        # The schedule is a function of the step alone; the Trainer has read the step from the checkpoint by now.
-        self.lr_scheduler.last_epoch = self.state.global_step
-        for group, rate in zip(self.optimizer.param_groups, self._scheduled_rates(), strict=True):
-            group["lr"] = rate
+        self._restore_schedule()
         LOGGER.info("resuming from step %d of %d", self.state.global_step, self.state.max_steps)
         self.resumed_from = self.state.global_step
 
-    def _scheduled_rates(self) -> list[float]:
-        schedule = self.lr_scheduler
-        return [
-            base * factor(schedule.last_epoch)
-            for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
-        ]
+    def _restore_schedule(self) -> None:
+        """Set learning rates by the step, which the Trainer has read from the checkpoint by now."""
+        schedule, step = self.lr_scheduler, self.state.global_step
+        rates = [base * factor(step) for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
+        schedule.load_state_dict({**schedule.state_dict(), "last_epoch": step, "_last_lr": rates})
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 
 LOGGER = logging.getLogger("llara")
 
@@ -12,3 +13,5 @@ def set_up_logging() -> None:
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     LOGGER.setLevel(level)
+    # Notices among the libraries themselves: a user can do nothing about them.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.|peft\.")

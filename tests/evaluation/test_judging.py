@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from llara_core.evaluation.baselines import ranking_metrics
+from llara_core.evaluation.matching import match_answer
+from llara_core.evaluation.metrics import answer_metrics
+from llara_core.evaluation.statistics import share_with_interval
+from llara_core.tables.candidates import CandidateSets
+
+TITLES = ["Alien", "Alien 3", "Heat", "Monsters, Inc.", "M", "The Piano"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "index"),
+    [
+        ("Alien", 0),
+        ("alien 3", 1),
+        ('"Heat"', 2),
+        ("Heat.", 2),
+        ("Monsters, Inc", 3),
+        ("Monsters,  Inc.", 3),
+        ("I think Alien 3 comes next", 1),
+        ("The next movie: The Piano", 5),
+        ("M", 4),
+        ("Aliens", None),
+        ("Heat or The Piano", None),
+        ("Mmm", None),
+        ("Jaws", None),
+        ("", None),
+    ],
+)
+def test_matching(answer: str, index: int | None) -> None:
+    assert match_answer(answer, TITLES) == index
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1), min_size=1, unique_by=str.casefold
+    )
+)
+def test_every_title_matches_itself(titles: list[str]) -> None:
+    assert [match_answer(title, titles) for title in titles] == list(range(len(titles)))
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_one_draw_a_user_gives_wilson_s_interval(hits: int, misses: int) -> None:
+    n = hits + misses
+    if n == 0:
+        with pytest.raises(ValueError, match="must not be empty"):
+            share_with_interval(np.array([], dtype=bool), np.array([]))
+        return
+    share, low, high = share_with_interval(np.arange(n) < hits, np.arange(n))
+    expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    assert (share, low, high) == pytest.approx((hits / n, expected.low, expected.high), abs=1e-9)
+
+
+def test_draws_that_always_agree_are_worth_one() -> None:
+    hits = np.array([True, False, False, True, False])
+    once = share_with_interval(hits, np.arange(5))
+    repeated = share_with_interval(np.repeat(hits, 20), np.repeat(np.arange(5), 20))
+    assert repeated == pytest.approx(once, abs=1e-9)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    users = np.repeat(np.arange(95), 20)
+    covered = 0
+    for _ in range(400):
+        chances = generator.beta(0.8, 1.2, size=95)  # users differ much: mean .4
+        _, low, high = share_with_interval(generator.random(1900) < np.repeat(chances, 20), users)
+        covered += low <= 0.4 <= high
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_metrics_by_hand() -> None:
+    metrics = answer_metrics(
+        np.array([True, True, False, False]), np.array([True, False, True, True]), np.array([1, 2, 3, 4])
+    )
+    assert metrics["hit_ratio_at_1"] == 0.25  # a correct answer that isn't valid is a miss
+    assert metrics["valid_ratio"] == 0.75
+    assert metrics["n_examples"] == 4
+
+
+def test_a_recommender_is_judged_on_the_candidates() -> None:
+    sets = CandidateSets(
+        example_ids=np.array([0, 0, 1]),
+        draws=np.array([0, 1, 0]),
+        user_ids=np.array([1, 1, 2]),
+        splits=np.array(["test"] * 3, dtype=object),
+        positions=np.array([2, 2, 2]),
+        targets=np.array([2, 2, 1]),
+        candidates=np.array([[2, 3], [1, 2], [1, 3]]),
+    )
+    scores = np.array([[-np.inf, 9.0, 5.0, 1.0], [-np.inf, 2.0, 5.0, 2.0]])
+    metrics = ranking_metrics(scores, np.array([0, 0, 1]), sets)
+    assert metrics["hit_ratio_at_1"] == pytest.approx(1 / 3)  # 5 > 1; 5 < 9; the tie 2 = 2 is a miss
+    assert metrics["n_users"] == 2

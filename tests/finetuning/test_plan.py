@@ -1,0 +1,65 @@
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from torch.utils.data import DataLoader
+
+from llara_core.errors import DataError
+from llara_core.finetuning.plan import PlanSettings, TrainingPlan
+from llara_core.finetuning.trainer import collate
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.sequences.windows import Examples, all_positions
+from llara_core.tables.sequences import Sequences
+from tests.conftest import TITLES
+
+
+def test_every_training_position_is_used_once_before_any_is_used_again(
+    plan: TrainingPlan, encoder: PromptEncoder
+) -> None:
+    answers = Counter(encoder.decode(plan[i][1]) for i in range(len(plan)))
+    # Targets with at least two items before them: 3, 4 and 7, 8, 1. 24 planned examples are four passes and four more.
+    assert len(plan) == 24
+    assert set(answers) == {TITLES[item] for item in (3, 4, 7, 8, 1)}
+    assert set(answers.values()) == {4, 5}
+
+
+def test_hybrid_steps_have_slots_and_text_steps_none(plan: TrainingPlan) -> None:
+    for step in range(1, 7):
+        for place in range(4):
+            prompt, _ = plan[(step - 1) * 4 + place]
+            n_history = 3 if plan.is_hybrid(step) else 0
+            assert len(prompt.slot_items) in ((2 + 3, n_history + 3) if plan.is_hybrid(step) else (0,))
+
+
+def test_elements_do_not_depend_on_the_order_of_reading(
+    plan: TrainingPlan, sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    again = TrainingPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
+    assert [again[i] for i in reversed(range(len(again)))][::-1] == [plan[i] for i in range(len(plan))]
+
+
+def test_candidates_of_an_example_change_from_pass_to_pass(
+    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    one = replace(settings, schedule="text_only", batch_size=1, n_steps=20)
+    plan = TrainingPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
+    assert len({tuple(plan[i][0].input_ids) for i in range(20)}) > 10
+
+
+def test_the_number_of_workers_changes_nothing(plan: TrainingPlan, encoder: PromptEncoder) -> None:
+    def read(workers: int) -> list[list[int]]:
+        collator = partial(collate, filler_id=encoder.filler_id)
+        loader = DataLoader(plan, batch_size=2, num_workers=workers, collate_fn=collator)
+        return [batch[name].tolist() for batch in loader for name in sorted(batch)]
+
+    assert read(0) == read(2)
+
+
+def test_no_examples(
+    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    none = Examples(sequences.offsets[:0], sequences.offsets[:0])
+    with pytest.raises(DataError, match="split.min_history must leave training examples"):
+        TrainingPlan(sequences, none, 8, writer, encoder, settings)

@@ -1,0 +1,223 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaForCausalLM, TrainerCallback
+
+from llara_core.errors import ModelError
+from llara_core.finetuning.checkpoints import (
+    experiment_fingerprint,
+    latest_checkpoint,
+    load_trainable,
+    locked_checkpoints,
+    save_trainable,
+)
+from llara_core.finetuning.curve import CurveCallback
+from llara_core.finetuning.plan import TrainingPlan
+from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
+from llara_core.finetuning.validation import answer_loss
+from llara_core.hybrid.adapter import attach_lora, build_hybrid
+from llara_core.hybrid.model import HybridCausalLM
+from llara_core.params.params import Params
+from llara_core.params.sections import FolderLlm, Lora, Train
+from llara_core.prompting.encoding import PromptEncoder
+from tests.conftest import make_llama
+
+
+class _StopAt(TrainerCallback):
+    """Ends training as a kill would: no more steps, no farewell checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        if state.global_step == self._step:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def train(params: Params) -> Train:
+    changes = {"batch_size": 4, "micro_batch_size": 2, "lr": 0.02, "projector_lr": 0.02, "checkpoint_every": 2}
+    return params.train.model_copy(update=changes)
+
+
+def _model(vocabulary: int, item_embeddings: np.ndarray, dropout: float = 0.1) -> HybridCausalLM:
+    torch.manual_seed(1)
+    lora = Lora(rank=2, alpha=4, dropout=dropout, targets="all-linear")
+    adapted = attach_lora(make_llama(vocabulary), lora, FolderLlm(source="folder", path=Path("x"), dtype="float32"))
+    torch.manual_seed(1)
+    return build_hybrid(adapted.get_base_model(), item_embeddings, hidden=6)
+
+
+def _trainer(
+    model: HybridCausalLM,
+    plan: TrainingPlan,
+    train: Train,
+    folder: Path,
+    encoder: PromptEncoder,
+    *extra: TrainerCallback,
+) -> HybridTrainer:
+    folder.mkdir(exist_ok=True)
+    return HybridTrainer(
+        model=model,
+        args=training_arguments(train, plan.settings.n_steps, folder, seed=0),
+        projector_lr=train.projector_lr,
+        train_dataset=plan,
+        data_collator=partial(collate, filler_id=encoder.filler_id),
+        callbacks=[CurveCallback(plan), *extra],
+    )
+
+
+def _weights(model: HybridCausalLM) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def test_resuming_equals_not_stopping(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+) -> None:
+    size = llama.config.vocab_size
+    whole = _model(size, item_embeddings)
+    uninterrupted = _trainer(whole, plan, train, tmp_path / "whole", encoder)
+    uninterrupted.train()
+
+    killed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, _StopAt(5))
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    checkpoint = latest_checkpoint(tmp_path / "cut")
+    assert checkpoint is not None
+    assert checkpoint.name == "step-4"
+
+    torch.manual_seed(99)  # a new process has another random state
+    resumed = _model(size, item_embeddings)
+    trainer = _trainer(resumed, plan, train, tmp_path / "cut", encoder)
+    trainer.train(resume_from_checkpoint=str(checkpoint))
+    assert trainer.resumed_from == 4
+    for name, expected in _weights(whole).items():
+        assert torch.equal(_weights(resumed)[name], expected), name
+    curves = [
+        [(entry["step"], entry["loss"], entry["learning_rate"], entry["mode"]) for entry in run.state.log_history[:6]]
+        for run in (uninterrupted, trainer)
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+) -> None:
+    model = _model(llama.config.vocab_size, item_embeddings, dropout=0.0)
+    frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
+    examples = [plan[i] for i in range(20, 24)]
+    before = answer_loss(model, examples, encoder.filler_id, 2)
+    _trainer(model, plan, train, tmp_path / "run", encoder).train()
+    assert answer_loss(model, examples, encoder.filler_id, 2) < before - 0.1
+    assert all(torch.equal(p, frozen[name]) for name, p in model.named_parameters() if name in frozen)
+    assert all("lora" in name or "projector" in name for name in _weights(model))
+
+
+def test_micro_batches_do_not_change_the_result(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+) -> None:
+    results = []
+    for size in (1, 4):
+        model = _model(llama.config.vocab_size, item_embeddings, dropout=0.0)
+        # Plain gradient descent in effect: Adam would blow up differences in the last bits of tiny gradients.
+        recipe = train.model_copy(update={"micro_batch_size": size, "lr": 1e-3, "projector_lr": 1e-3})
+        _trainer(model, plan, recipe, tmp_path / str(size), encoder).train()
+        results.append(_weights(model))
+    for name, expected in results[0].items():
+        assert torch.allclose(results[1][name], expected, atol=2e-3), name
+
+
+def test_validation_loss_does_not_depend_on_the_batch_size(
+    plan: TrainingPlan, encoder: PromptEncoder, item_embeddings: np.ndarray, llama: LlamaForCausalLM
+) -> None:
+    model = _model(llama.config.vocab_size, item_embeddings)
+    examples = [plan[i] for i in range(len(plan))]
+    losses = [answer_loss(model, examples, encoder.filler_id, size) for size in (1, 3, 24)]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+
+
+def test_a_checkpoint_after_a_text_only_step_holds_the_projector(
+    tmp_path: Path, item_embeddings: np.ndarray, llama: LlamaForCausalLM
+) -> None:
+    model = _model(llama.config.vocab_size, item_embeddings)
+    save_trainable(model, tmp_path / "w.safetensors")
+    other = _model(llama.config.vocab_size, item_embeddings + 1)
+    load_trainable(other, tmp_path / "w.safetensors")
+    assert all(torch.equal(p, _weights(model)[name]) for name, p in _weights(other).items())
+    assert any(name.startswith("projector.") for name in _weights(model))
+
+
+def test_checkpoints_that_do_not_fit_are_refused(
+    tmp_path: Path, item_embeddings: np.ndarray, llama: LlamaForCausalLM
+) -> None:
+    model = _model(llama.config.vocab_size, item_embeddings)
+    save_trainable(model.projector, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="must hold exactly the trainable parameters"):
+        load_trainable(model, tmp_path / "w.safetensors")
+    (tmp_path / "w.safetensors").write_bytes(b"cut")
+    with pytest.raises(ModelError, match="not a readable checkpoint"):
+        load_trainable(model, tmp_path / "w.safetensors")
+
+
+def test_a_loss_that_is_not_finite_stops_training(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+) -> None:
+    model = _model(llama.config.vocab_size, item_embeddings)
+    with torch.no_grad():
+        next(p for name, p in model.named_parameters() if "lora_A" in name).fill_(float("nan"))
+    with pytest.raises(ModelError, match=r"became nan at step 1, learning rate .*; lower train.lr"):
+        _trainer(model, plan, train, tmp_path / "run", encoder).train()
+
+
+def test_one_process_per_experiment_and_no_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLARA_CHECKPOINT_DIR", str(tmp_path))
+    with locked_checkpoints("finetune", "abc") as folder:
+        (folder / ".step-7.tmp").mkdir()
+        (folder / "step-4").mkdir()
+        (folder / "step-12").mkdir()
+        with pytest.raises(ModelError, match="another process"), locked_checkpoints("finetune", "abc"):
+            pass
+    with locked_checkpoints("finetune", "abc") as folder:
+        assert not (folder / ".step-7.tmp").exists()
+        assert latest_checkpoint(folder) == folder / "step-12"
+
+
+def test_the_fingerprint_follows_settings_and_inputs(tmp_path: Path) -> None:
+    path = tmp_path / "input"
+    path.write_text("one")
+    first = experiment_fingerprint({"seed": 0}, [path])
+    assert experiment_fingerprint({"seed": 0}, [path]) == first
+    assert experiment_fingerprint({"seed": 1}, [path]) != first
+    path.write_text("two")
+    assert experiment_fingerprint({"seed": 0}, [path]) != first
+
+
+def test_batches_that_cannot_be_divided_are_refused(
+    tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ModelError, match="micro_batch_size × processes 6, got 4"):
+        training_arguments(train, 1, tmp_path, 0)

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from llara_core.errors import ParamsError
+from llara_core.params.loading import load_params
+from tests.conftest import ROOT
+
+
+def _write(folder: Path, *changes: tuple[str, str]) -> Path:
+    text = (ROOT / "params.yaml").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_shipped_params_are_valid_and_every_selection_resolves() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.selected_dataset.min_rating == 3
+    assert params.selected_recommender.encoder == "sasrec"
+    assert {llm.source for llm in params.llms.values()} == {"package", "huggingface"}
+
+
+def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_path: Path) -> None:
+    path = _write(
+        tmp_path,
+        ("size: 20", "size: 1"),
+        ("objective:", "objectiv:"),
+        ("rank: 8", "rank: eight"),
+        ("schedule: linear", "schedule: cubic"),
+    )
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    message = str(caught.value)
+    assert "candidates.size must be ≥ 2, got 1" in message
+    assert "train.objectiv is unknown (did you mean objective?)" in message
+    assert "train.objective is missing" in message
+    assert "lora.rank must be a whole number, got 'eight'" in message
+    assert "curriculum.schedule must be 'linear', 'hybrid_only' or 'text_only', got 'cubic'" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "recommender: {name: sasrec}",
+            "recommender: {name: sas}",
+            "recommender.name must be one of sasrec, got 'sas'",
+        ),
+        ("  draws: 1\n", "  draws: 99\n", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
+        ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
+        ("{history} in", "{histroy} in", "prompt.templates[0] must use only the placeholders"),
+        ("heads: 2", "heads: 3", "dim must be a multiple of heads 3, got 64"),
+        ("micro_batch_size: 4", "micro_batch_size: 5", "batch_size must be a multiple of micro_batch_size 5, got 16"),
+        ("revision: 12fd", "revision: main12fd", "llms.smollm2-135m-hub.revision must match"),
+        ("source: package", "source: parcel", "llms.smollm2-135m must have 'source' one of"),
+        ("  validation: 0.1", "  validation: 0.95", "validation + test must be < 1, got 1.05"),
+        (
+            "lr: 1.0e-3\n    weight",
+            'lr: "1e-3"\n    weight',
+            "lr must be a number (write 1.0e-4, not 1e-4), got '1e-3'",
+        ),
+        ("seed: 0", "seed: [0", "not valid YAML"),
+        ("seed: 0", "seed: 0\nseed: 1", "not valid YAML"),
+        ("seed: 0", "seed: true", "seed must be a whole number, got True"),
+    ],
+)
+def test_unusable_values(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load_params(_write(tmp_path, (old, new)))
+    assert expected in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="no such file"):
+        load_params(tmp_path / "params.yaml")

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from llara_core.runtime.files import atomic_directory, atomic_file, cache_directory, checkpoint_directory, write_json
+
+
+def _fail_in_file(path: Path) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("killed")
+
+
+def _fail_in_directory(path: Path) -> None:
+    with atomic_directory(path) as temporary:
+        (temporary / "half").write_text("half")
+        raise RuntimeError("killed")
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(RuntimeError):
+        _fail_in_file(tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_failed_directory_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        _fail_in_directory(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "stale").write_text("")
+    with atomic_directory(tmp_path / "out") as temporary:
+        (temporary / "new").write_text("")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+
+
+def test_json_is_sorted_and_rounded_to_six_decimals(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", {"b": 1 / 3, "a": [2, {"c": 0.1 + 0.2}]})
+    assert (tmp_path / "m.json").read_text() == (
+        '{\n  "a": [\n    2,\n    {\n      "c": 0.3\n    }\n  ],\n  "b": 0.333333\n}\n'
+    )
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "m.json", {"a": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_state_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", "/repo")
+    monkeypatch.delenv("LLARA_CACHE", raising=False)
+    monkeypatch.setenv("LLARA_CHECKPOINT_DIR", "/elsewhere")
+    assert cache_directory() == Path("/repo/.llara/cache")
+    assert checkpoint_directory() == Path("/elsewhere")

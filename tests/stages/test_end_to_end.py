@@ -1,0 +1,174 @@
+"""The real pipeline under real DVC in a repository of its own: real MovieLens, a tiny Llama."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from llara_core.runtime.files import sha256_of
+from tests.conftest import ROOT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".llara", "data", "tmp", "cache", "metrics", "dvc.lock", "*_cache")
+
+
+def _shrink(path: Path, llama: Path) -> None:
+    yaml = YAML()
+    params = yaml.load(path.read_text())
+    params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32"}
+    params["llm"]["name"] = "tiny"
+    params["recommenders"]["sasrec"].update(dim=8, max_epochs=1, window=10)
+    params["candidates"]["draws"] = {"validation": 1, "test": 2}
+    params["projector"]["hidden"] = 8
+    params["curriculum"].update(epochs=1, examples_per_epoch=16)
+    params["train"].update(batch_size=4, micro_batch_size=2, checkpoint_every=1, validation_examples=2)
+    yaml.dump(params, path)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> Path:
+    folder = tmp_path_factory.mktemp("e2e") / "repository"
+    shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+    _shrink(folder / "params.yaml", llama_folder)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(repository: Path, movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    home = tmp_path_factory.mktemp("home")
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "LLARA_RAW_DIR": str(movielens),
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@example.org",
+        "GIT_COMMITTER_NAME": "t",
+        "GIT_COMMITTER_EMAIL": "t@example.org",
+        "HOME": str(home),
+        "COLUMNS": "200",
+    }
+
+    def call(*command: str, fails: bool = False, **extra: str) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            command, cwd=repository, env=environment | extra, capture_output=True, text=True, check=False
+        )
+        assert bool(result.returncode) == fails, result.stdout + result.stderr
+        return result
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def reproduced(run: Run) -> str:
+    return run("dvc", "repro").stdout
+
+
+def _results(repository: Path) -> dict[str, str]:
+    tables = sorted(repository.glob("data/**/*.parquet"))
+    return {path.name: sha256_of(path) for path in [*tables, *sorted(repository.glob("metrics/*.json"))]}
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> None:
+    metrics = {path.stem: json.loads(path.read_text()) for path in repository.glob("metrics/*.json")}
+    assert set(metrics) == {"fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"}
+    assert metrics["preprocess"]["users"] == {"train": 754, "validation": 94, "test": 95}
+    assert metrics["preprocess"]["positions"]["train"] == 66_127
+    assert metrics["preprocess"]["items"] == metrics["export_embeddings"]["count"] == 1682
+    assert set(metrics["finetune"]["validation_loss"]) == {"untuned", "tuned", "n_examples"}
+    for name in ("llara", "recommender", "popularity", "recommender_all_draws", "popularity_all_draws"):
+        entry = metrics["evaluate"][name]
+        assert entry["hit_ratio_at_1_low"] <= entry["hit_ratio_at_1"] <= entry["hit_ratio_at_1_high"]
+        assert entry["n_examples"] == (190 if name.endswith("all_draws") else 95)
+    assert metrics["evaluate"]["llara"]["valid_ratio"] == 1.0
+
+
+def test_a_table_ends_the_evaluation(reproduced: str) -> None:
+    for word in ("HitRatio@1", "ValidRatio", "llara (scoring)", "recommender", "popularity"):
+        assert word in reproduced
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_a_second_repro_does_nothing_and_the_status_is_clean(run: Run) -> None:
+    again = run("dvc", "repro").stdout
+    assert again.count("didn't change, skipping") == 6
+    assert "Running stage" not in again
+    assert "up to date" in run("dvc", "status").stdout
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_a_run_from_scratch_gives_the_same_bytes(run: Run, repository: Path, tmp_path: Path) -> None:
+    before = _results(repository)
+    run("dvc", "repro", "--force", LLARA_CHECKPOINT_DIR=str(tmp_path))
+    assert _results(repository) == before
+    assert len(before) == 5 + 6
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_experiments_are_run_shown_and_compared(run: Run) -> None:
+    run("git", "add", "-A")
+    run("git", "commit", "-qm", "results")
+    run("dvc", "exp", "run", "--temp", "-n", "longer", "-S", "curriculum.epochs=2")
+    shown = run("dvc", "exp", "show", "--csv", "--only-changed").stdout
+    assert "longer" in shown
+    diff = run("dvc", "metrics", "diff", "HEAD", "longer").stdout
+    assert "metrics/finetune.json" in diff
+    assert run("dvc", "params", "diff", "HEAD", "longer", "--json").stdout.count("curriculum.epochs") == 1
+    in_place = run("dvc", "exp", "run", "-S", "eval.method=generation").stdout
+    assert "Stage 'finetune' didn't change, skipping" in in_place
+    assert "llara (generation)" in in_place
+    html = run("dvc", "plots", "show").stdout
+    assert "index.html" in html
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_a_killed_finetuning_goes_on_from_its_last_checkpoint(run: Run, repository: Path, tmp_path: Path) -> None:
+    params = repository / "params.yaml"
+    original = params.read_text()
+    params.write_text(
+        original.replace("epochs: 1 ", "epochs: 1").replace("examples_per_epoch: 16", "examples_per_epoch: 400")
+    )
+    assert params.read_text() != original
+    environment = os.environ | {"LLARA_CHECKPOINT_DIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.finetune"], cwd=repository, env=environment, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("finetune/*/step-*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    resumed = run("dvc", "repro", "finetune", LLARA_CHECKPOINT_DIR=str(tmp_path))
+    assert "resuming from step" in resumed.stderr
+    assert "of 100" in resumed.stderr
+    curve = (repository / "data/curves/finetune.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curve] == ["step", *map(str, range(1, 101))]
+    params.write_text(original)
+
+
+def test_user_errors_are_one_line_without_a_traceback(run: Run, repository: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "params.yaml"
+    bad.write_text((repository / "params.yaml").read_text().replace("  size: 20", "  sise: 20"))
+    result = run(sys.executable, "-m", "stages.preprocess", "--params", str(bad), fails=True)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "candidates.size is missing; candidates.sise is unknown (did you mean size?), got 20" in result.stderr
+
+
+@pytest.mark.parametrize("stage", ["fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"])
+def test_help_is_worth_reading(run: Run, stage: str) -> None:
+    text = run(sys.executable, "-m", f"stages.{stage}", "--help").stdout
+    assert "--params" in text
+    assert "metrics" in text

@@ -1,0 +1,128 @@
+"""dvc.yaml against the code: each stage depends on what it imports and declares the params that it reads."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT
+
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+SELECTORS = {"dataset": "datasets", "recommender": "recommenders", "llm": "llms"}
+
+
+def _file_of(module: str) -> Path | None:
+    path = ROOT / Path(*module.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            file = _file_of(name)
+            if file and file.name != "__init__.py":
+                found.add(file)
+    return frozenset(found)
+
+
+def _closure(path: Path) -> set[Path]:
+    reached, waiting = set(), [path]
+    while waiting:
+        if (current := waiting.pop()) not in reached:
+            reached.add(current)
+            waiting += _imports(current)
+    return reached
+
+
+def _code_deps(stage: str) -> list[Path]:
+    return [ROOT / dep for dep in STAGES[stage]["deps"] if not dep.startswith("data/")]
+
+
+def test_there_are_the_six_stages_in_order() -> None:
+    assert list(STAGES) == ["fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_the_code_it_imports_and_on_no_other(stage: str) -> None:
+    reached = _closure(ROOT / "stages" / f"{stage}.py")
+    deps = _code_deps(stage)
+    assert all(dep.exists() for dep in deps)
+    uncovered = {path for path in reached if not any(path == dep or dep in path.parents for dep in deps)}
+    assert not uncovered
+    idle = {dep for dep in deps if not any(path == dep or dep in path.parents for path in reached)}
+    assert not idle
+
+
+def test_packages_hold_no_code_in_init_files() -> None:
+    """The closure above leaves them out, so they may hold a docstring and nothing else."""
+    for path in [*ROOT.glob("llara_core/**/__init__.py"), *ROOT.glob("stages/__init__.py")]:
+        assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
+
+
+def _read_params(stage: str) -> set[str]:
+    """Dotted paths of what a stage's file takes from `params`, `selected_x` written as `xs.*`."""
+    longest: set[str] = set()
+    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text())
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        is_root = isinstance(node, ast.Name) and node.id == "params"
+        is_call = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params"
+        if not (is_root or is_call):
+            continue
+        chain, current = [], parents[node]
+        while isinstance(current, ast.Attribute):
+            chain.append(current.attr)
+            current = parents[current]
+        if chain and chain[0].startswith("selected_"):
+            plural = SELECTORS[chain[0].removeprefix("selected_")]
+            chain = [plural, "*", *chain[1:]]
+        if chain:
+            longest.add(".".join(chain))
+    return longest
+
+
+def _declared_params(stage: str) -> set[str]:
+    declared = set(STAGES[stage].get("params", []))
+    for selector, plural in SELECTORS.items():
+        declared = {name.replace(f"{plural}.${{{selector}.name}}", f"{plural}.*") for name in declared}
+    return declared
+
+
+# Functions of a stage that take one section under the name `params`.
+SECTIONS_CALLED_PARAMS = {"evaluate": {"draws": "eval", "template": "eval", "method": "eval"}}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_the_params_it_reads_and_no_other(stage: str) -> None:
+    renamed = SECTIONS_CALLED_PARAMS.get(stage, {})
+    read = {f"{renamed[path]}.{path}" if path in renamed else path for path in _read_params(stage)}
+    declared = _declared_params(stage)
+    for selector, plural in SELECTORS.items():
+        if any(path.startswith(f"{plural}.*") for path in read):
+            read.add(selector)
+    uncovered = {path for path in read if not any(path == name or path.startswith(name + ".") for name in declared)}
+    assert not uncovered
+    idle = {name for name in declared if not any(path == name or path.startswith(name + ".") for path in read)}
+    assert not idle
+
+
+def test_metrics_are_not_cached_and_movielens_is_never_pushed() -> None:
+    for name, stage in STAGES.items():
+        assert [entry for entry in stage["metrics"]] == [{f"metrics/{name}.json": {"cache": False}}]
+    for name in ("fetch", "preprocess", "evaluate"):
+        assert all(settings == {"push": False} for out in STAGES[name]["outs"] for settings in out.values())
+
+
+def test_the_launcher_stays_literal() -> None:
+    assert STAGES["finetune"]["cmd"] == r"\${LLARA_LAUNCH:-python} -m stages.finetune"
