@@ -38,12 +38,12 @@ class PromptEncoder:
             ModelError: the tokenizer has no end-of-text token, or no token that can fill a slot.
 
         """
-        if tokenizer.eos_token_id is None:
-            raise ModelError(f"{tokenizer.name_or_path}: the tokenizer must have an end-of-text token, got none")
         self._tokenizer = tokenizer
         self._max_length = max_length
-        self.eos_id = int(tokenizer.eos_token_id)
         self.filler_id = _filler_token(tokenizer)
+        if tokenizer.eos_token_id is None:
+            raise ModelError(f"{tokenizer.name_or_path}: the tokenizer must have an end-of-text token, got none")
+        self.eos_id = int(tokenizer.eos_token_id)
         newline = tokenizer("\n", add_special_tokens=False).input_ids
         self.stop_ids = [self.eos_id, *(newline if len(newline) == 1 else [])]
         self._bos = [tokenizer.bos_token_id] if _starts_with_bos(tokenizer) else []

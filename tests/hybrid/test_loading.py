@@ -1,6 +1,8 @@
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import peft
 import pytest
@@ -19,7 +21,7 @@ from llara_core.hybrid.adapter import (
 )
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm, Lora
+from llara_core.params.sections import FolderLlm, HubLlm, Lora
 from tests.conftest import make_llama
 
 CPU = torch.device("cpu")
@@ -45,6 +47,30 @@ def test_a_folder_without_weights_or_config_is_refused(
         path.unlink()
     with pytest.raises(ModelError, match=f"must hold {expected}"):
         load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+
+
+def test_a_hub_model_is_pinned_to_its_commit_and_brings_no_pickles(
+    llama_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {}
+
+    def snapshot(name: str, **options: object) -> str:
+        asked.update(options, name=name)
+        return str(llama_folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    load_base_llm(HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="float32"), CPU)
+    assert (asked["name"], asked["revision"]) == ("some/llama", "a" * 40)
+    assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in asked["allow_patterns"])
+
+
+def test_an_unreachable_hub_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(ModelError, match=r"some/llama: could not be downloaded \(no route\); if it is gated.*HF_TOKEN"):
+        load_base_llm(HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="float32"), CPU)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:

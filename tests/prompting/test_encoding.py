@@ -59,9 +59,14 @@ def _words(**special: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, **special)
 
 
+def test_a_tokenizer_without_a_token_that_can_fill_slots_is_refused() -> None:
+    with pytest.raises(ModelError, match="must have a pad, unk or eos token to fill slots, got none"):
+        PromptEncoder(_words(), max_length=10)
+
+
 def test_a_tokenizer_without_an_end_of_text_token_is_refused() -> None:
     with pytest.raises(ModelError, match="must have an end-of-text token"):
-        PromptEncoder(_words(), max_length=10)
+        PromptEncoder(_words(unk_token="a"), max_length=10)  # noqa: S106
 
 
 def test_tokenizers_that_add_a_space_get_no_second_one() -> None:
