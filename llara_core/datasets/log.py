@@ -1,12 +1,11 @@
 """What every reader returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
-INTERACTIONS_SCHEMA = pa.schema(
-    [("user", pa.int64()), ("item", pa.int64()), ("rating", pa.float32()), ("timestamp", pa.int64())]
-)
+COLUMNS = ("user", "item", "rating", "timestamp")
 
 
 @dataclass(frozen=True)
@@ -14,13 +13,17 @@ class RawLog:
     """A dataset as its raw files tell it.
 
     Attributes:
-        interactions: one row per interaction, in file order, with the columns of INTERACTIONS_SCHEMA;
-            timestamps are seconds since 1970.
-        item_ids: [n] int64 raw ids, ascending.
+        interactions: one row per interaction, in file order: `user` and `item` as int64 or string, `rating` as float32
+            (null where there is none), `timestamp` as int64 seconds since 1970.
+        item_ids: [n] unique raw ids, of the type of `item`.
         titles: [n] clean, unique, non-empty.
+        user_splits: raw user → split, where the dataset comes with a split of its own.
+        repairs: what was counted and mended while reading, for the report.
 
     """
 
     interactions: pa.Table
-    item_ids: pa.Int64Array
+    item_ids: pa.Array
     titles: list[str]
+    user_splits: dict[Any, str] | None = None
+    repairs: dict[str, int] = field(default_factory=dict)

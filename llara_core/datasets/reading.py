@@ -1,9 +1,32 @@
 """Which reader reads which dataset."""
 
-from collections.abc import Callable
 from pathlib import Path
 
+from llara_core.datasets.llara_release import read_llara_release
 from llara_core.datasets.log import RawLog
-from llara_core.datasets.movielens import read_movielens_100k
+from llara_core.datasets.movielens_1m import read_movielens_1m
+from llara_core.datasets.movielens_100k import read_movielens_100k
+from llara_core.datasets.movielens_csv import read_movielens_csv
+from llara_core.datasets.own_table import read_own_table
+from llara_core.params.sections import Dataset, OwnData
 
-READERS: dict[str, Callable[[Path], RawLog]] = {"ml-100k": read_movielens_100k}
+_READERS = {
+    "ml-100k": read_movielens_100k,
+    "ml-1m": read_movielens_1m,
+    "ml-20m": read_movielens_csv,
+    "ml-25m": read_movielens_csv,
+    "ml-32m": read_movielens_csv,
+    "llara_release": read_llara_release,
+}
+
+
+def read_raw(folder: Path, dataset: Dataset) -> RawLog:
+    """Read the dataset's raw files in `folder`.
+
+    Raises:
+        DataError: they are malformed.
+
+    """
+    if isinstance(dataset, OwnData):
+        return read_own_table(folder, dataset)
+    return _READERS[dataset.source](folder)

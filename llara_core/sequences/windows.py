@@ -28,19 +28,24 @@ class Examples:
 
 
 def all_positions(sequences: Sequences, split: str, min_history: int) -> Examples:
-    """Every position of the users in `split` that has at least `min_history` items before it."""
-    rows = sequences.rows_of(split)
-    counts = np.maximum(sequences.lengths[rows] - min_history, 0)
-    starts = np.cumsum(counts) - counts
-    within = np.arange(counts.sum()) - np.repeat(starts, counts)
-    return Examples(np.repeat(rows, counts), within + min_history)
+    """Every position of `split` that has at least `min_history` items before it."""
+    start, end = sequences.segment(split)
+    first = np.maximum(start, min_history)
+    counts = np.maximum(end - first, 0)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return Examples(np.repeat(np.arange(len(sequences)), counts), within + np.repeat(first, counts))
 
 
 def last_positions(sequences: Sequences, split: str) -> Examples:
-    """Return the last position of every user in `split` who has a history at all."""
-    rows = sequences.rows_of(split)
-    rows = rows[sequences.lengths[rows] >= 2]
-    return Examples(rows, sequences.lengths[rows] - 1)
+    """Return every user's last position of `split`, if there is a history before it."""
+    start, end = sequences.segment(split)
+    rows = np.flatnonzero((end > start) & (end >= 2))
+    return Examples(rows, end[rows] - 1)
+
+
+def training_items(sequences: Sequences) -> list[np.ndarray]:
+    """Item ids that each training user trains with, chronological."""
+    return [sequences.items_of(row)[: sequences.train_end[row]] for row in sequences.rows_of("train")]
 
 
 def of_candidate_sets(sequences: Sequences, sets: CandidateSets) -> Examples:

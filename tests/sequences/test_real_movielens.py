@@ -5,19 +5,24 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from llara_core.datasets.movielens import read_movielens_100k
+from llara_core.datasets.movielens_100k import read_movielens_100k
 from llara_core.datasets.sources import SOURCES
+from llara_core.params.params import Params
 from llara_core.runtime.files import sha256_of
-from llara_core.sequences.building import group_by_user, keep_rated
-from llara_core.sequences.splitting import split_by_first_interaction
+from llara_core.sequences.building import group_by_user
+from llara_core.sequences.encoding import encode_interactions
+from llara_core.sequences.filtering import filter_interactions
+from llara_core.sequences.splitting import split_sequences
 from llara_core.sequences.windows import all_positions, last_positions, targets
 from llara_core.tables.sequences import SPLITS, Sequences
 
 
 @pytest.fixture(scope="module")
-def sequences(movielens: Path) -> Sequences:
+def sequences(movielens: Path, params: Params) -> Sequences:
     log = read_movielens_100k(movielens)
-    return split_by_first_interaction(group_by_user(keep_rated(log.interactions, 3), log.item_ids), 0.1, 0.1)
+    filters = params.datasets["ml-100k"].filters
+    kept, _ = filter_interactions(encode_interactions(log.interactions, log.item_ids), filters, seed=0)
+    return split_sequences(group_by_user(kept, ties=filters.ties, unused_items=filters.unused_items), params.split)
 
 
 def test_the_fetched_files_are_the_original_ones(movielens: Path) -> None:
@@ -44,8 +49,8 @@ def test_targets_are_the_last_kept_items(sequences: Sequences, movielens: Path) 
 
 def test_titles_are_unique_and_none_is_empty(movielens: Path) -> None:
     log = read_movielens_100k(movielens)
-    titles = pa.array(log.titles)
-    assert len(titles) == len(titles.unique()) == 1682
+    assert len(pa.array(log.titles).unique()) == len(log.titles) == 1682
     assert "" not in log.titles
     assert log.titles[266] == "unknown"
     assert "An American in Paris" in log.titles
+    assert log.repairs["year_kept_to_tell_apart"] == 45

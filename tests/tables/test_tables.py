@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from llara_core.tables.embeddings import read_embeddings, write_embeddings
 from llara_core.tables.items import Items, read_items, write_items
 from llara_core.tables.predictions import Predictions, write_predictions
 from llara_core.tables.sequences import Sequences, read_sequences, write_sequences
+from tests.factories import make_sequences
 
 
 @pytest.fixture
@@ -20,14 +22,7 @@ def items() -> Items:
 
 @pytest.fixture
 def sequences() -> Sequences:
-    return Sequences(
-        user_ids=np.array([1, 2], dtype=np.int32),
-        raw_user_ids=pa.array(["a", "b"]),
-        splits=np.array(["train", "test"], dtype=object),
-        offsets=np.array([0, 2, 5]),
-        item_ids=np.array([1, 3, 2, 1, 3], dtype=np.int32),
-        timestamps=np.array([5, 6, 1, 1, 2]),
-    )
+    return make_sequences([[1, 3], [2, 1, 3]], ["train", "test"])
 
 
 @pytest.fixture
@@ -70,9 +65,16 @@ def test_sequences_survive_a_round_trip(tmp_path: Path, sequences: Sequences) ->
     write_sequences(tmp_path / "s.parquet", sequences, "digest")
     read = read_sequences(tmp_path / "s.parquet", "digest", 3)
     assert [read.items_of(row).tolist() for row in range(2)] == [[1, 3], [2, 1, 3]]
-    assert read.splits.tolist() == ["train", "test"]
+    assert read.split_names.tolist() == ["train", "test"]
+    assert (read.train_end.tolist(), read.validation_end.tolist()) == ([2, 0], [2, 0])
     assert read.lengths.tolist() == [2, 3]
-    assert read.timestamps.tolist() == [5, 6, 1, 1, 2]
+    assert read.timestamps.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_splits_out_of_order_are_refused(tmp_path: Path, sequences: Sequences) -> None:
+    write_sequences(tmp_path / "s.parquet", replace(sequences, train_end=np.array([2, 4], dtype=np.int32)), "digest")
+    with pytest.raises(ArtifactError, match="0 ≤ train_end ≤ validation_end ≤ length"):
+        read_sequences(tmp_path / "s.parquet", "digest", 3)
 
 
 def test_ids_outside_the_item_table_are_refused(tmp_path: Path, sequences: Sequences) -> None:

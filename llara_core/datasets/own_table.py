@@ -1,0 +1,112 @@
+"""The reader of your own data: CSV or Parquet files whose columns params.yaml names."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from llara_core.datasets.log import COLUMNS, RawLog
+from llara_core.datasets.text_lines import existing
+from llara_core.datasets.titles import clean_titles
+from llara_core.errors import DataError
+from llara_core.params.sections import OwnData
+
+_LARGEST_SECONDS = 10**11  # the year 5138; in milliseconds 1973
+_MOST_UNTITLED = 0.01
+
+
+def read_own_table(folder: Path, dataset: OwnData) -> RawLog:
+    """Read the interactions file, and the items file if there is one, in `folder`.
+
+    Interactions of items without a title are dropped and counted.
+
+    Raises:
+        DataError: a column is missing or of an unusable type, timestamps aren't times, or more than 1 % of the
+            interactions have no title.
+
+    """
+    path = folder / dataset.interactions.name
+    names = dataset.columns
+    wanted = {"user": names.user, "item": names.item, "timestamp": names.timestamp}
+    if names.rating is not None:
+        wanted["rating"] = names.rating
+    if dataset.items is None:
+        wanted["title"] = names.title
+    table = _select(path, dataset.source, wanted)
+    if dataset.items is None:
+        titled = table.select(["item", "title"])
+    else:
+        titled = _select(folder / dataset.items.name, dataset.source, {"item": names.item, "title": names.title})
+    for name in ("user", "item"):
+        table = table.set_column(table.column_names.index(name), name, _ids(path, wanted[name], table[name]))
+    ratings = pc.cast(table["rating"], pa.float32()) if "rating" in wanted else pa.nulls(len(table), pa.float32())
+    timestamps, repairs = _seconds(path, names.timestamp, table["timestamp"])
+    log = pa.table([table["user"], table["item"], ratings, timestamps], names=COLUMNS)
+    return _join_titles(path, log, _ids(path, names.item, titled["item"]), titled["title"], repairs)
+
+
+def _select(path: Path, source: str, wanted: dict[str, str]) -> pa.Table:
+    try:
+        table = pacsv.read_csv(existing(path)) if source == "csv" else pq.read_table(existing(path))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not readable as {source}: {error}") from error
+    if missing := [column for column in wanted.values() if column not in table.column_names]:
+        raise DataError(f"{path}: must have the columns {', '.join(missing)}, found {', '.join(table.column_names)}")
+    return pa.table([table[column] for column in wanted.values()], names=list(wanted))
+
+
+def _ids(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Ids as int64 or string.
+
+    Raises:
+        DataError: they are missing, negative, or of another type.
+
+    """
+    if values.null_count:
+        raise DataError(f"{path}: column {column} must have an id in every row, got {values.null_count} without")
+    if pa.types.is_integer(values.type):
+        if len(values) and (smallest := pc.min(values).as_py()) < 0:
+            raise DataError(f"{path}: column {column} must hold ids ≥ 0, got {smallest}")
+        return pc.cast(values, pa.int64())
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return pc.cast(values, pa.string())
+    raise DataError(f"{path}: column {column} must hold whole numbers or texts, got {values.type}")
+
+
+def _seconds(path: Path, column: str, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[str, int]]:
+    """Seconds since 1970 from seconds, milliseconds (told by their size) or dates, and what was converted."""
+    if values.null_count:
+        raise DataError(f"{path}: column {column} must have a time in every row, got {values.null_count} without")
+    kind = values.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        seconds = pc.cast(pc.cast(values, pa.timestamp("s"), safe=False), pa.int64())
+        return seconds, {"dates_converted_to_seconds": len(values)}
+    if pa.types.is_floating(kind):
+        values = pc.cast(pc.floor(values), pa.int64())
+    elif not pa.types.is_integer(kind):
+        raise DataError(f"{path}: column {column} must hold seconds, milliseconds or dates, got {kind}")
+    values = pc.cast(values, pa.int64())
+    if len(values) and pc.min(values).as_py() > _LARGEST_SECONDS:
+        return pc.divide(values, 1000), {"milliseconds_converted_to_seconds": len(values)}
+    if len(values) and pc.max(values).as_py() > _LARGEST_SECONDS:
+        raise DataError(f"{path}: column {column} must hold times of one unit, got seconds and milliseconds")
+    return values, {}
+
+
+def _join_titles(
+    path: Path, log: pa.Table, item_ids: pa.ChunkedArray, titles: pa.ChunkedArray, repairs: dict[str, int]
+) -> RawLog:
+    pairs = pa.table([item_ids, pc.cast(titles, pa.string())], names=["item", "title"])
+    pairs = pairs.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(pairs["title"])), 0))
+    # The smallest title, so that the order of rows doesn't matter.
+    first = pairs.group_by("item").aggregate([("title", "min")]).sort_by("item")
+    known = first["item"].combine_chunks()
+    has_title = pc.is_in(log["item"], known)
+    dropped = len(log) - (pc.sum(has_title).as_py() or 0)
+    if dropped > _MOST_UNTITLED * len(log):
+        raise DataError(f"{path}: at most {_MOST_UNTITLED:.0%} of interactions may lack a title, got {dropped}")
+    clean, changes = clean_titles(first["title_min"].to_pylist())
+    repairs = {**repairs, **changes, **({"interactions_without_title_dropped": dropped} if dropped else {})}
+    return RawLog(log.filter(has_title), known, clean, repairs=repairs)
