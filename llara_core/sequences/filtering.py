@@ -36,6 +36,8 @@ def filter_interactions(
             lambda log: k_core(log.users, log.items, filters.core_users, filters.core_items),
         ),
     }
+    if filters.min_rating is not None and (missing := int(np.isnan(log.ratings).sum())):
+        raise DataError(f"datasets.*.filters.min_rating needs a rating in every interaction, got {missing} without")
     report = {"raw": describe(log)}
     for name, (is_on, choose) in steps.items():
         if not is_on:

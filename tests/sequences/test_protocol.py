@@ -268,3 +268,11 @@ def test_rounding_costs_no_user(params: Params) -> None:
     log = [(user, 1 + time, 5.0, user + time) for user in range(1, 11) for time in range(2)]
     sequences = _build(log, EVERYTHING, params.split)
     assert sequences.split_names.tolist() == ["train"] * 8 + ["validation", "test"]
+
+
+def test_negative_ids_and_missing_ratings_are_refused() -> None:
+    with pytest.raises(DataError, match="must have user ids ≥ 0, got -1"):
+        _encode([(-1, 1, 5.0, 1)])
+    log = _encode([(1, 1, float("nan"), 1), (1, 2, 5.0, 1)])
+    with pytest.raises(DataError, match="min_rating needs a rating in every interaction, got 1 without"):
+        filter_interactions(log, EVERYTHING.model_copy(update={"min_rating": 3.0}), seed=0)

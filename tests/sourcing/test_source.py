@@ -8,7 +8,7 @@ import pytest
 from llara_core.errors import SourceError
 from llara_core.sourcing import source as source_module
 from llara_core.sourcing.archive import extract_member
-from llara_core.sourcing.source import Archive, PackageMirror, SourceFile, obtain
+from llara_core.sourcing.source import Download, PackageMirror, SourceFile, obtain
 
 CONTENT = b"1\t2\t3\t4\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -24,8 +24,8 @@ def _source(**changes: object) -> SourceFile:
     values: dict = {
         "name": "u.data",
         "sha256": SHA,
-        "archive": Archive("https://example.org/ml.zip", "0" * 64),
-        "archive_member": "ml/u.data",
+        "official": Download("https://example.org/ml.zip", "0" * 64),
+        "member": "ml/u.data",
         "mirror": PackageMirror("carrier", "1.0", "carrier/u.data"),
     }
     return SourceFile(**(values | changes))
@@ -91,9 +91,9 @@ def test_the_official_archive_is_downloaded_once_for_all_its_files(
 
     monkeypatch.delenv("LLARA_RAW_DIR", raising=False)
     monkeypatch.setattr(source_module, "download", download)
-    archive = Archive("https://example.org/ml.zip", hashlib.sha256(original.read_bytes()).hexdigest())
+    archive = Download("https://example.org/ml.zip", hashlib.sha256(original.read_bytes()).hexdigest())
     for name in ("a", "b"):
-        assert obtain(_source(archive=archive), tmp_path / name, tmp_path / "downloads") == "official address"
+        assert obtain(_source(official=archive), tmp_path / name, tmp_path / "downloads") == "official address"
     assert calls == ["https://example.org/ml.zip"]
 
 
@@ -131,3 +131,36 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
         obtain(_source(), tmp_path / "out" / "u.data", tmp_path / "downloads")
     assert not list((tmp_path / "out").iterdir())
     assert not list((tmp_path / "downloads").iterdir())
+
+
+def test_a_zip_bomb_is_refused_unread(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("u.data", bytes(1 << 26))
+    with pytest.raises(SourceError, match=r"bomb.zip: u.data must expand at most 200-fold, got 67108864 bytes"):
+        extract_member(bomb, "u.data", tmp_path / "out")
+
+
+@pytest.mark.usefixtures("offline")
+def test_what_has_no_known_checksum_is_placed_by_hand_and_never_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _source(sha256=None, official=Download("https://example.org/u.data", None), member=None, mirror=None)
+    with pytest.raises(SourceError, match="no SHA-256 is known to us, so it must be placed by hand"):
+        obtain(source, tmp_path / "out" / "u.data", tmp_path)
+    (tmp_path / "u.data").write_bytes(CONTENT)
+    monkeypatch.setenv("LLARA_RAW_DIR", str(tmp_path))
+    assert obtain(source, tmp_path / "out" / "u.data", tmp_path) == "user's folder"
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_placed_archive_vouches_for_members_without_a_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(_zip(tmp_path / "ml.zip", "ml/u.data").read_bytes()).hexdigest()
+    monkeypatch.setenv("LLARA_RAW_DIR", str(tmp_path))
+    official = Download("https://example.org/ml.zip", digest)
+    obtain(_source(sha256=None, official=official), tmp_path / "out" / "u.data", tmp_path)
+    assert (tmp_path / "out" / "u.data").read_bytes() == CONTENT
+    with pytest.raises(SourceError, match=r"ml.zip must have SHA-256 000"):
+        obtain(_source(sha256=None), tmp_path / "out" / "u.data", tmp_path)

@@ -1,0 +1,110 @@
+"""The reader of Steam (Kang & McAuley, ICDM 2018): gz files with a Python literal in each line."""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from llara_core.datasets.gz_lines import map_blocks
+from llara_core.datasets.log import COLUMNS, RawLog
+from llara_core.datasets.python_literals import Fields, parse_line
+from llara_core.datasets.titles import clean_titles
+from llara_core.errors import DataError
+
+_REVIEW = ("username", "product_id", "date")
+_GAME = ("id", "app_name", "title")
+_MOST_UNREADABLE = 0.001
+_MOST_UNTITLED = 0.05
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class _Block:
+    columns: list[pa.Array]
+    n_lines: int
+    n_unreadable: int
+    unreadable: list[str]
+
+
+def read_steam(folder: Path) -> RawLog:
+    """Read both files in `folder`. Reviews carry no rating; their date is a day.
+
+    Reviews without user, game or date, and those of games without a title, are dropped and counted.
+
+    Raises:
+        DataError: more than 0.1 % of a file's lines are no Python literals, or more than 5 % of the reviews are of
+            games without a title.
+
+    """
+    reviews, repairs = _read(folder / "steam_reviews.json.gz", _REVIEW)
+    games, _ = _read(folder / "steam_games.json.gz", _GAME)
+    complete = pc.and_(
+        pc.and_(pc.is_valid(reviews["username"]), pc.is_valid(reviews["product_id"])), pc.is_valid(reviews["date"])
+    )
+    repairs["reviews_without_user_game_or_date_dropped"] = len(reviews) - pc.sum(complete).as_py()
+    reviews = reviews.filter(complete)
+    ids, titles, changes = _titles(games)
+    has_title = pc.is_in(reviews["product_id"], ids)
+    dropped = len(reviews) - (pc.sum(has_title).as_py() or 0)
+    if dropped > _MOST_UNTITLED * len(reviews):
+        raise DataError(
+            f"{folder}: at most {_MOST_UNTITLED:.0%} of reviews may be of games without title, got {dropped}"
+        )
+    repairs["reviews_of_untitled_games_dropped"] = dropped
+    reviews = reviews.filter(has_title)
+    columns = [
+        reviews["username"],
+        reviews["product_id"],
+        pa.nulls(len(reviews), pa.float32()),
+        _seconds(folder, reviews["date"]),
+    ]
+    counted = {name: count for name, count in (repairs | changes).items() if count}
+    return RawLog(pa.table(columns, names=COLUMNS), ids, titles, repairs=counted)
+
+
+def _read(path: Path, fields: tuple[str, ...]) -> tuple[pa.Table, dict[str, int]]:
+    blocks = list(map_blocks(path, partial(_parse_block, fields=fields)))
+    n_lines = sum(block.n_lines for block in blocks)
+    n_unreadable = sum(block.n_unreadable for block in blocks)
+    if n_unreadable > _MOST_UNREADABLE * n_lines:
+        first = islice((line for block in blocks for line in block.unreadable), _SHOWN)
+        raise DataError(
+            f"{path}: at most {_MOST_UNREADABLE:.1%} of lines may be no Python literals, got {n_unreadable} of "
+            f"{n_lines}, such as {'; '.join(map(repr, first))}"
+        )
+    chunks = [pa.chunked_array([block.columns[i] for block in blocks], pa.string()) for i in range(len(fields))]
+    return pa.table(chunks, names=list(fields)), {"unreadable_lines_dropped": n_unreadable}
+
+
+def _parse_block(block: bytes, fields: tuple[str, ...]) -> _Block:
+    records: list[Fields] = []
+    unreadable: list[str] = []
+    lines = block.decode("utf-8", errors="replace").split("\n")
+    for line in lines:
+        if (record := parse_line(line, fields)) is not None:
+            records.append(record)
+        elif line.strip():
+            unreadable.append(line)
+    columns = [pa.array([record[i] for record in records], pa.string()) for i in range(len(fields))]
+    return _Block(columns, len(lines), len(unreadable), [line[:80] for line in unreadable[:_SHOWN]])
+
+
+def _titles(games: pa.Table) -> tuple[pa.Array, list[str], dict[str, int]]:
+    """Return the ids of games with a name, ascending, and their clean titles."""
+    named = games.set_column(1, "name", pc.coalesce(games["app_name"], games["title"]))
+    named = named.filter(
+        pc.and_(pc.is_valid(named["id"]), pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(named["name"])), 0))
+    )
+    first = named.group_by("id").aggregate([("name", "min")]).sort_by("id")
+    titles, changes = clean_titles(first["name_min"].to_pylist())
+    return first["id"].combine_chunks(), titles, changes
+
+
+def _seconds(folder: Path, dates: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return pc.cast(pc.strptime(dates, format="%Y-%m-%d", unit="s"), pa.int64())
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{folder / 'steam_reviews.json.gz'}: dates must be like 2017-12-17: {error}") from error
