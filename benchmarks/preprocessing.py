@@ -14,19 +14,20 @@ from benchmarks.generate import movielens_like
 
 _ROOT = Path(__file__).resolve().parents[1]
 _MEASURED = """
-import json, resource, sys, time
+import json, re, sys, time
 sys.path.insert(0, sys.argv[1])
 from stages.preprocess import preprocess
 start = time.perf_counter()
 preprocess()
-print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20]))
+seconds = time.perf_counter() - start
+# Not getrusage: its ru_maxrss is inherited from the process that generated the data.
+kibibytes = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+print(json.dumps([seconds, kibibytes / 2**20]))
 """
 
 
 def measure(folder: Path) -> tuple[float, float]:
-    """Return seconds and peak GiB of stage preprocess on folder/data/raw, in a process of its own."""
-    params = (_ROOT / "params.yaml").read_text().replace("dataset: {name: ml-100k}", "dataset: {name: ml-25m}")
-    (folder / "params.yaml").write_text(params)
+    """Return seconds and peak GiB of stage preprocess in `folder`, run by a process of its own."""
     command = [sys.executable, "-c", _MEASURED, str(_ROOT)]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603
     seconds, gibibytes = json.loads(result.stdout.splitlines()[-1])
@@ -41,6 +42,8 @@ def main(
         for size in millions:
             folder = Path(name) / str(size)
             movielens_like(folder / "data" / "raw", size * 1_000_000)
+            params = (_ROOT / "params.yaml").read_text().replace("dataset: {name: ml-100k}", "dataset: {name: ml-25m}")
+            (folder / "params.yaml").write_text(params)
             seconds, gibibytes = measure(folder)
             print(f"{size:3d} million: {seconds:6.1f} s, {seconds / size:5.2f} s per million, peak {gibibytes:.2f} GiB")
             shutil.rmtree(folder)

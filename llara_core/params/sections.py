@@ -71,7 +71,25 @@ class AmazonCategory(Section):
     nouns: "Nouns"
 
 
-Dataset = Annotated[PublicDataset | AmazonCategory | OwnData, Field(discriminator="source")]
+class PartitionedData(Section):
+    """Your own data, larger than memory: a folder of Parquet files, and one Parquet file of items with titles."""
+
+    source: Literal["partitioned_parquet"]
+    interactions: Annotated[Path, Field(strict=False)]
+    items: Annotated[Path, Field(strict=False)]
+    columns: Columns
+    memory_limit: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+    filters: "Filters"
+    nouns: "Nouns"
+
+    @model_validator(mode="after")
+    def _order_ties(self) -> Self:
+        if self.filters.ties != "item_id":
+            raise ValueError(f"filters.ties must be item_id, for partitions have no order, got {self.filters.ties}")
+        return self
+
+
+Dataset = Annotated[PublicDataset | AmazonCategory | OwnData | PartitionedData, Field(discriminator="source")]
 
 
 class Filters(Section):

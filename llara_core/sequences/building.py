@@ -40,15 +40,29 @@ def group_by_user(log: Interactions, *, ties: str, unused_items: str) -> Grouped
 
     """
     order = np.lexsort((log.items, log.timestamps, log.users) if ties == "item_id" else (log.timestamps, log.users))
-    users = log.users[order]
+    users, items, timestamps = log.users[order], log.items[order], log.timestamps[order]
+    return from_sorted(users, items, timestamps, log.raw_users, log.n_items, unused_items=unused_items)
+
+
+def from_sorted(
+    users: np.ndarray,
+    items: np.ndarray,
+    timestamps: np.ndarray,
+    raw_users: pa.Array,
+    n_items: int,
+    *,
+    unused_items: str,
+) -> Grouped:
+    """Renumber users and items without gaps; columns [N] are sorted by user and time, `items` is overwritten."""
     starts = np.flatnonzero(np.concatenate(([True], users[1:] != users[:-1])))
-    used = np.arange(log.n_items) if unused_items == "keep" else np.unique(log.items)
-    new_ids = np.zeros(log.n_items, dtype=np.int32)
+    used = np.arange(n_items) if unused_items == "keep" else np.flatnonzero(np.bincount(items, minlength=n_items))
+    new_ids = np.zeros(n_items, dtype=np.int32)
     new_ids[used] = np.arange(1, len(used) + 1, dtype=np.int32)
+    np.take(new_ids, items, out=items, mode="clip")
     return Grouped(
-        raw_users=log.raw_users.take(pa.array(users[starts])),
+        raw_users=raw_users.take(pa.array(users[starts])),
         offsets=np.append(starts, len(users)).astype(np.int64),
-        item_ids=new_ids[log.items[order]],
-        timestamps=log.timestamps[order],
+        item_ids=items,
+        timestamps=timestamps,
         catalogue=used,
     )

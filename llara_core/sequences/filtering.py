@@ -7,7 +7,7 @@ from llara_core.params.sections import Filters
 from llara_core.sequences.encoding import Interactions
 from llara_core.sequences.random_words import random_words
 
-_USERS, _ITEMS = 0x55736572, 0x4974656D  # "User", "Item": streams of random words
+USER_STREAM, ITEM_STREAM = 0x55736572, 0x4974656D  # "User", "Item": streams of random words
 
 
 def filter_interactions(
@@ -29,8 +29,8 @@ def filter_interactions(
             filters.min_user_interactions > 1,
             lambda log: _counts(log.users)[log.users] >= filters.min_user_interactions,
         ),
-        "user_share": (filters.user_share < 1, lambda log: _sample(log.users, filters.user_share, seed, _USERS)),
-        "item_share": (filters.item_share < 1, lambda log: _sample(log.items, filters.item_share, seed, _ITEMS)),
+        "user_share": (filters.user_share < 1, lambda log: _sample(log.users, filters.user_share, seed, USER_STREAM)),
+        "item_share": (filters.item_share < 1, lambda log: _sample(log.items, filters.item_share, seed, ITEM_STREAM)),
         "core": (
             max(filters.core_users, filters.core_items) > 1,
             lambda log: k_core(log.users, log.items, filters.core_users, filters.core_items),
@@ -85,10 +85,14 @@ def _counts(codes: np.ndarray) -> np.ndarray:
     return np.bincount(codes, minlength=1)
 
 
-def _sample(codes: np.ndarray, share: float, seed: int, stream: int) -> np.ndarray:
-    """Keep round(share × n) of the n codes in use, chosen by (seed, rank of the code) whatever the order of rows."""
-    used = np.unique(codes)
+def sampled_codes(used: np.ndarray, share: float, seed: int, stream: int) -> np.ndarray:
+    """Choose round(share × n) of n ascending codes by (seed, rank of the code), whatever the order of rows."""
     order = np.argsort(random_words(seed, stream, np.arange(len(used))), kind="stable")
+    return used[order[: round(share * len(used))]]
+
+
+def _sample(codes: np.ndarray, share: float, seed: int, stream: int) -> np.ndarray:
+    used = np.unique(codes)
     chosen = np.zeros(int(used[-1]) + 1, dtype=bool)
-    chosen[used[order[: round(share * len(used))]]] = True
+    chosen[sampled_codes(used, share, seed, stream)] = True
     return chosen[codes]

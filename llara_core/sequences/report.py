@@ -1,14 +1,16 @@
 """What preprocessing did to the data, in numbers that a reader can check."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from llara_core.sequences.windows import all_positions, last_positions, targets
+from llara_core.sequences.windows import count_positions, last_positions, targets
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import Items
 from llara_core.tables.sequences import SPLITS, Sequences
 
+_USERS_AT_ONCE = 1 << 13
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -25,7 +27,7 @@ def describe_sequences(sequences: Sequences, items: Items, sets: CandidateSets, 
         "density": n / (n_users * n_items),
         "repeated_interactions": n - _distinct_pairs(sequences, n_items),
         "sequence_length_quantiles": dict(zip(map(str, _QUANTILES), lengths.tolist(), strict=True)),
-        "positions": {split: len(all_positions(sequences, split, min_history)) for split in SPLITS},
+        "positions": {split: count_positions(sequences, split, min_history) for split in SPLITS},
         "candidate_sets": {split: len(sets.of(split)) for split in SPLITS[1:]},
         "targets_unseen_in_training": {split: _unseen_share(sequences, items, split) for split in SPLITS[1:]},
         "time_spans": spans,
@@ -35,19 +37,27 @@ def describe_sequences(sequences: Sequences, items: Items, sets: CandidateSets, 
 
 def count_training(sequences: Sequences, n_items: int) -> np.ndarray:
     """[n] int32 training interactions of each item."""
-    return np.bincount(sequences.item_ids[_in_split(sequences, "train")], minlength=n_items + 1)[1:].astype(np.int32)
+    counts = np.zeros(n_items + 1, dtype=np.int64)
+    for part, mask in _parts_in_split(sequences, "train"):
+        counts += np.bincount(sequences.item_ids[part][mask], minlength=n_items + 1)
+    return counts[1:].astype(np.int32)
 
 
-def _in_split(sequences: Sequences, split: str) -> np.ndarray:
-    """[N] mask of the interactions in `split`."""
-    start, end = (np.repeat(bound, sequences.lengths) for bound in sequences.segment(split))
-    place = np.arange(len(sequences.item_ids)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-    return (start <= place) & (place < end)
+def _parts_in_split(sequences: Sequences, split: str) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield parts of the flat interactions, and which of each are in `split`: whole masks would cost much memory."""
+    start, end = sequences.segment(split)
+    for first in range(0, len(sequences), _USERS_AT_ONCE):
+        users = slice(first, first + _USERS_AT_ONCE)
+        lengths = sequences.lengths[users]
+        begin = int(sequences.offsets[first])
+        part = slice(begin, begin + int(lengths.sum()))
+        place = np.arange(part.start, part.stop) - np.repeat(sequences.offsets[:-1][users], lengths)
+        yield part, (np.repeat(start[users], lengths) <= place) & (place < np.repeat(end[users], lengths))
 
 
 def _time_span(sequences: Sequences, split: str) -> dict[str, int]:
-    times = sequences.timestamps[_in_split(sequences, split)]
-    return {"first": int(times.min()), "last": int(times.max())}
+    spans = [sequences.timestamps[part][mask] for part, mask in _parts_in_split(sequences, split) if mask.any()]
+    return {"first": int(min(times.min() for times in spans)), "last": int(max(times.max() for times in spans))}
 
 
 def _unseen_share(sequences: Sequences, items: Items, split: str) -> float:
@@ -56,6 +66,10 @@ def _unseen_share(sequences: Sequences, items: Items, split: str) -> float:
 
 
 def _distinct_pairs(sequences: Sequences, n_items: int) -> int:
-    users = np.repeat(np.arange(len(sequences), dtype=np.int64), sequences.lengths)
-    pairs = np.sort(users * (n_items + 1) + sequences.item_ids)
-    return int(np.count_nonzero(np.diff(pairs))) + 1
+    distinct = 0
+    for first in range(0, len(sequences), _USERS_AT_ONCE):
+        last = min(first + _USERS_AT_ONCE, len(sequences))
+        users = np.repeat(np.arange(last - first, dtype=np.int64), sequences.lengths[first:last])
+        items = sequences.item_ids[sequences.offsets[first] : sequences.offsets[last]]
+        distinct += len(np.unique(users * (n_items + 1) + items))
+    return distinct

@@ -29,11 +29,21 @@ class Examples:
 
 def all_positions(sequences: Sequences, split: str, min_history: int) -> Examples:
     """Every position of `split` that has at least `min_history` items before it."""
-    start, end = sequences.segment(split)
-    first = np.maximum(start, min_history)
-    counts = np.maximum(end - first, 0)
+    first, counts = _eligible(sequences, split, min_history)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return Examples(np.repeat(np.arange(len(sequences)), counts), within + np.repeat(first, counts))
+
+
+def count_positions(sequences: Sequences, split: str, min_history: int) -> int:
+    """Count `all_positions` without making them."""
+    return int(_eligible(sequences, split, min_history)[1].sum())
+
+
+def _eligible(sequences: Sequences, split: str, min_history: int) -> tuple[np.ndarray, np.ndarray]:
+    """[U] first position of `split` with enough history, and [U] how many there are from it on."""
+    start, end = sequences.segment(split)
+    first = np.maximum(start, min_history)
+    return first, np.maximum(end - first, 0)
 
 
 def last_positions(sequences: Sequences, split: str) -> Examples:

@@ -90,8 +90,8 @@ def write_sequences(path: Path, sequences: Sequences, items_digest: str) -> None
         pa.array(sequences.split_names, pa.string()),
         sequences.train_end,
         sequences.validation_end,
-        pa.ListArray.from_arrays(offsets, sequences.item_ids.astype(np.int32)),
-        pa.ListArray.from_arrays(offsets, sequences.timestamps.astype(np.int64)),
+        pa.ListArray.from_arrays(offsets, sequences.item_ids.astype(np.int32, copy=False)),
+        pa.ListArray.from_arrays(offsets, sequences.timestamps.astype(np.int64, copy=False)),
     ]
     write_table(path, pa.table(columns, schema=SCHEMA), items_digest)
 

@@ -18,7 +18,14 @@ from llara_core.sequences.building import group_by_user
 from llara_core.sequences.encoding import Interactions, encode_interactions
 from llara_core.sequences.filtering import filter_interactions, k_core
 from llara_core.sequences.splitting import split_sequences
-from llara_core.sequences.windows import all_positions, histories, last_positions, targets, training_items
+from llara_core.sequences.windows import (
+    all_positions,
+    count_positions,
+    histories,
+    last_positions,
+    targets,
+    training_items,
+)
 from llara_core.tables.sequences import SPLITS, Sequences
 
 Row = tuple[int, int, float, int]
@@ -116,6 +123,7 @@ def test_windows_agree_with_slicing(log: list[Row], min_history: int, length: in
             strict=True,
         )
         assert list(found) == expected
+        assert count_positions(sequences, split, min_history) == len(expected)
 
 
 @given(LOGS, st.sampled_from(["first_interaction", "leave_one_out", "global_time"]))

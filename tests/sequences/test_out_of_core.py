@@ -1,0 +1,127 @@
+"""DuckDB's path against the in-memory path on random logs."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llara_core.datasets.log import COLUMNS
+from llara_core.errors import DataError
+from llara_core.params.sections import Columns, Filters
+from llara_core.sequences.building import group_by_user
+from llara_core.sequences.encoding import encode_interactions
+from llara_core.sequences.filtering import filter_interactions
+from llara_core.sequences.out_of_core import group_out_of_core
+
+NAMES = Columns(user="who", item='what "it" is', timestamp="when", title="name", rating="stars")
+LOGS = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(1, 9), st.sampled_from([1.0, 3.0, 5.0]), st.integers(-5, 30)),
+    min_size=1,
+    max_size=60,
+)
+FILTERS = st.builds(
+    Filters,
+    min_rating=st.sampled_from([None, 3.0]),
+    repeats=st.sampled_from(["keep", "drop"]),
+    min_user_interactions=st.integers(1, 3),
+    user_share=st.sampled_from([0.5, 1.0]),
+    item_share=st.sampled_from([0.5, 1.0]),
+    core_users=st.integers(1, 3),
+    core_items=st.integers(1, 3),
+    unused_items=st.sampled_from(["keep", "drop"]),
+    ties=st.just("item_id"),
+)
+ANY = Filters(
+    min_rating=None,
+    repeats="keep",
+    min_user_interactions=1,
+    user_share=1.0,
+    item_share=1.0,
+    core_users=1,
+    core_items=1,
+    unused_items="keep",
+    ties="item_id",
+)
+
+
+def _partition(folder: Path, table: pa.Table, parts: int) -> None:
+    renamed = table.rename_columns([NAMES.user, NAMES.item, str(NAMES.rating), NAMES.timestamp])
+    for part in range(parts):
+        path = folder / f"year={part}" / "part.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(renamed.take(np.arange(part, len(table), parts)), path)
+
+
+@given(LOGS, FILTERS, st.booleans(), st.integers(1, 3))
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+def test_both_paths_agree(
+    tmp_path_factory: pytest.TempPathFactory, log: list, filters: Filters, texts: bool, parts: int
+) -> None:
+    columns = [list(column) for column in zip(*log, strict=True)]
+    catalogue = list(range(1, 10))
+    if texts:
+        columns[0] = [f"ü{user}" if user % 2 else f"U{user}" for user in columns[0]]
+        columns[1] = [str(item) for item in columns[1]]
+        catalogue = [str(item) for item in catalogue]
+    table = pa.table([columns[0], columns[1], pa.array(columns[2], pa.float32()), columns[3]], names=COLUMNS)
+    folder = tmp_path_factory.mktemp("parts")
+    _partition(folder, table, parts)
+    try:
+        kept, expected_report = filter_interactions(encode_interactions(table, pa.array(catalogue)), filters, seed=1)
+    except DataError as error:
+        with pytest.raises(DataError, match=str(error).split(",")[0].replace("*", ".")):
+            group_out_of_core(folder, NAMES, pa.array(catalogue), filters, 1, "200MB")
+        return
+    expected = group_by_user(kept, ties="item_id", unused_items=filters.unused_items)
+    found, report = group_out_of_core(folder, NAMES, pa.array(catalogue), filters, 1, "200MB")
+    assert report == expected_report
+    assert found.raw_users.to_pylist() == expected.raw_users.to_pylist()
+    for name in ("offsets", "item_ids", "timestamps", "catalogue"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+
+
+def _table(**changes: list) -> pa.Table:
+    columns = {"user": [1, 2], "item": [1, 2], "rating": [1.0, 2.0], "timestamp": [10, 20]}
+    return pa.table(columns | changes)
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ([1513468800999, 1513468801000], [1513468800, 1513468801]),
+        (pa.array([5_000_000, 6_500_000], pa.timestamp("us")), [5, 6]),
+        ([10.9, 20.1], [10, 20]),
+    ],
+)
+def test_units_of_time_are_recognised(tmp_path: Path, times: list, seconds: list[int]) -> None:
+    _partition(tmp_path, _table(timestamp=times), 2)
+    grouped, _ = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+    assert grouped.timestamps.tolist() == seconds
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"user": [1, None]}, "must have a who in every interaction, got 1 without"),
+        ({"item": [1, 9]}, "got unlisted item 9"),
+        ({"user": [1, -2]}, "must have ids ≥ 0, got -2"),
+        ({"timestamp": [10, 1513468800999]}, "times of one unit, got seconds and milliseconds"),
+    ],
+)
+def test_unusable_logs(tmp_path: Path, changes: dict, expected: str) -> None:
+    _partition(tmp_path, _table(**changes), 1)
+    with pytest.raises(DataError, match=expected):
+        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+
+
+def test_missing_columns_and_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not readable as partitioned Parquet"):
+        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+    _partition(tmp_path, _table(), 1)
+    other = NAMES.model_copy(update={"user": "nobody"})
+    with pytest.raises(DataError, match=r"not readable as partitioned Parquet.*nobody"):
+        group_out_of_core(tmp_path, other, pa.array([1, 2]), ANY, 0, "200MB")
