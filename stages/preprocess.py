@@ -65,8 +65,10 @@ def _prepare(dataset: Dataset, seed: int) -> _Prepared:
     if isinstance(dataset, PartitionedData):
         ids, titles, repairs = read_catalogue(RAW, dataset)
         parts = RAW / "interactions"
-        grouped, steps = group_out_of_core(parts, dataset.columns, ids, dataset.filters, seed, dataset.memory_limit)
-        return _Prepared(grouped, steps, ids, titles, None, repairs)
+        grouped, steps, mended = group_out_of_core(
+            parts, dataset.columns, ids, dataset.filters, seed, dataset.memory_limit
+        )
+        return _Prepared(grouped, steps, ids, titles, None, {**mended, **repairs})
     raw = read_raw(RAW, dataset)
     kept, steps = filter_interactions(encode_interactions(raw.interactions, raw.item_ids), dataset.filters, seed)
     grouped = group_by_user(kept, ties=dataset.filters.ties, unused_items=dataset.filters.unused_items)

@@ -4,14 +4,13 @@ import io
 import json
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
 
-from llara_core.datasets.gz_lines import map_blocks
+from llara_core.datasets.gz_lines import map_blocks, report_unreadable
 from llara_core.datasets.log import COLUMNS, RawLog
 from llara_core.datasets.titles import clean_titles
 from llara_core.errors import DataError
@@ -20,9 +19,7 @@ _REVIEWS = pa.schema(
     [("user_id", pa.string()), ("parent_asin", pa.string()), ("rating", pa.float32()), ("timestamp", pa.int64())]
 )
 _METADATA = pa.schema([("parent_asin", pa.string()), ("title", pa.string())])
-_MOST_UNREADABLE = 0.001
 _MOST_UNTITLED = 0.05
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,7 @@ def _read(path: Path, schema: pa.Schema) -> tuple[pa.Table, dict[str, int]]:
     blocks = list(map_blocks(path, partial(_parse_block, schema=schema)))
     table = pa.concat_tables([block.table for block in blocks]) if blocks else schema.empty_table()
     unreadable = [line for block in blocks for line in block.unreadable]
-    if len(unreadable) > _MOST_UNREADABLE * (len(table) + len(unreadable)):
-        raise DataError(
-            f"{path}: at most {_MOST_UNREADABLE:.1%} of lines may be no JSON objects, got {len(unreadable)} of "
-            f"{len(table) + len(unreadable)}, such as {'; '.join(map(repr, islice(unreadable, _SHOWN)))}"
-        )
+    report_unreadable(path, "JSON objects", unreadable, len(unreadable), len(table) + len(unreadable))
     return table, {"unreadable_lines_dropped": len(unreadable)}
 
 

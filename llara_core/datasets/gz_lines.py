@@ -4,8 +4,9 @@ import gzip
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +14,13 @@ from tqdm import tqdm
 
 from llara_core.datasets.text_lines import existing
 from llara_core.errors import DataError
+from llara_core.runtime.logs import LOGGER
 
 _BLOCK = 8 << 20
 _MOST_EXPANSION = 200  # text shrinks five to twenty times; what shrinks more is no log
+
+SHOWN_LINES = 10
+_MOST_UNREADABLE = 0.001
 
 Result = TypeVar("Result")
 
@@ -59,6 +64,23 @@ def read_blocks(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path}: must be a complete gz file: {error}") from error
     if rest:
         yield rest
+
+
+def report_unreadable(path: Path, what: str, shown: Iterable[str], n_unreadable: int, n_lines: int) -> None:
+    """Show the first of the lines that are no `what`.
+
+    Raises:
+        DataError: they are more than 0.1 % of all lines.
+
+    """
+    first = "; ".join(map(repr, islice(shown, SHOWN_LINES)))
+    if n_unreadable > _MOST_UNREADABLE * n_lines:
+        raise DataError(
+            f"{path}: at most {_MOST_UNREADABLE:.1%} of lines may be no {what}, got {n_unreadable} of {n_lines}, "
+            f"such as {first}"
+        )
+    if n_unreadable:
+        LOGGER.warning("%s: %d of %d lines are no %s and are left out: %s", path, n_unreadable, n_lines, what, first)
 
 
 def _progress(path: Path) -> tqdm:

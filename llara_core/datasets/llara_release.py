@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from llara_core.datasets.log import COLUMNS, RawLog
+from llara_core.datasets.movielens_100k import read_movies
 from llara_core.datasets.safe_pickle import read_frame
 from llara_core.datasets.text_lines import existing, lines
 from llara_core.datasets.titles import clean_titles
@@ -20,7 +21,7 @@ _FRAME = ("seq", "next")
 
 
 def read_llara_release(folder: Path) -> RawLog:
-    """Read the three frames and id2name.txt (`id::name`) in `folder`.
+    """Read the three frames in `folder`, and id2name.txt (`id::name`) or u.item, whose ids are greater by one.
 
     The frames have no times: an interaction's `timestamp` is its place in the user's sequence.
 
@@ -28,7 +29,7 @@ def read_llara_release(folder: Path) -> RawLog:
         DataError: a file is malformed, or a pickle isn't a plain frame.
 
     """
-    titles, repairs = clean_titles(_read_names(folder / "id2name.txt"))
+    titles, repairs = clean_titles(_read_titles(folder))
     sequences: list[list[int]] = []
     user_splits: dict[int, str] = {}
     for split, name in _FILES.items():
@@ -45,6 +46,12 @@ def read_llara_release(folder: Path) -> RawLog:
     ]
     catalogue = pa.array(range(len(titles)), pa.int64())
     return RawLog(pa.table(columns, names=COLUMNS), catalogue, titles, user_splits=user_splits, repairs=repairs)
+
+
+def _read_titles(folder: Path) -> list[str]:
+    if (movies := folder / "u.item").is_file():
+        return [title for _, title in sorted(read_movies(movies))]
+    return _read_names(folder / "id2name.txt")
 
 
 def _read_names(path: Path) -> list[str]:

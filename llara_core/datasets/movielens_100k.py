@@ -20,7 +20,7 @@ def read_movielens_100k(folder: Path) -> RawLog:
         DataError: naming file, line and content of a line that doesn't fit.
 
     """
-    return catalogue(folder / "u.item", _read_ratings(existing(folder / "u.data")), _read_movies(folder / "u.item"))
+    return catalogue(folder / "u.item", _read_ratings(existing(folder / "u.data")), read_movies(folder / "u.item"))
 
 
 def _read_ratings(path: Path) -> pa.Table:
@@ -41,7 +41,13 @@ def _is_rating(line: str) -> bool:
     return len(fields) == len(COLUMNS) and all(is_number(field) for field in fields)
 
 
-def _read_movies(path: Path) -> list[tuple[int, str]]:
+def read_movies(path: Path) -> list[tuple[int, str]]:
+    """Return raw ids and raw titles out of u.item.
+
+    Raises:
+        DataError: naming line and content of a line that doesn't fit.
+
+    """
     movies = []
     for number, line in lines(existing(path), "latin-1"):
         fields = line.split("|")

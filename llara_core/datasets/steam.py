@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llara_core.datasets.gz_lines import map_blocks
+from llara_core.datasets.gz_lines import SHOWN_LINES, map_blocks, report_unreadable
 from llara_core.datasets.log import COLUMNS, RawLog
 from llara_core.datasets.python_literals import Fields, parse_line
 from llara_core.datasets.titles import clean_titles
@@ -16,9 +15,7 @@ from llara_core.errors import DataError
 
 _REVIEW = ("username", "product_id", "date")
 _GAME = ("id", "app_name", "title")
-_MOST_UNREADABLE = 0.001
 _MOST_UNTITLED = 0.05
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,8 @@ def _read(path: Path, fields: tuple[str, ...]) -> tuple[pa.Table, dict[str, int]
     blocks = list(map_blocks(path, partial(_parse_block, fields=fields)))
     n_lines = sum(block.n_lines for block in blocks)
     n_unreadable = sum(block.n_unreadable for block in blocks)
-    if n_unreadable > _MOST_UNREADABLE * n_lines:
-        first = islice((line for block in blocks for line in block.unreadable), _SHOWN)
-        raise DataError(
-            f"{path}: at most {_MOST_UNREADABLE:.1%} of lines may be no Python literals, got {n_unreadable} of "
-            f"{n_lines}, such as {'; '.join(map(repr, first))}"
-        )
+    shown = (line for block in blocks for line in block.unreadable)
+    report_unreadable(path, "Python literals", shown, n_unreadable, n_lines)
     chunks = [pa.chunked_array([block.columns[i] for block in blocks], pa.string()) for i in range(len(fields))]
     return pa.table(chunks, names=list(fields)), {"unreadable_lines_dropped": n_unreadable}
 
@@ -89,7 +82,7 @@ def _parse_block(block: bytes, fields: tuple[str, ...]) -> _Block:
         elif line.strip():
             unreadable.append(line)
     columns = [pa.array([record[i] for record in records], pa.string()) for i in range(len(fields))]
-    return _Block(columns, len(lines), len(unreadable), [line[:80] for line in unreadable[:_SHOWN]])
+    return _Block(columns, len(lines), len(unreadable), [line[:80] for line in unreadable[:SHOWN_LINES]])
 
 
 def _titles(games: pa.Table) -> tuple[pa.Array, list[str], dict[str, int]]:

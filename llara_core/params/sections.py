@@ -30,7 +30,9 @@ class Selector(Section):
 class PublicDataset(Section):
     """The protocol of a dataset that `python -m stages.fetch --list` knows; `nouns` fill the prompt templates."""
 
-    source: Literal["ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "steam", "lastfm", "llara_release"]
+    source: Literal[
+        "ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "steam", "lastfm", "llara_release", "llara_release_movielens"
+    ]
     filters: "Filters"
     nouns: "Nouns"
 

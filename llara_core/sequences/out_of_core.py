@@ -20,12 +20,13 @@ from llara_core.sequences.building import Grouped, from_sorted
 from llara_core.sequences.filtering import ITEM_STREAM, USER_STREAM, sampled_codes
 
 _LARGEST_SECONDS = 10**11  # larger numbers are milliseconds
+_MOST_UNTITLED = 0.01
 _BATCH = 1 << 20
 
 
 def group_out_of_core(
     folder: Path, columns: Columns, catalogue: pa.Array, filters: Filters, seed: int, memory_limit: str
-) -> tuple[Grouped, dict[str, dict[str, int]]]:
+) -> tuple[Grouped, dict[str, dict[str, int]], dict[str, int]]:
     """Do the work of `encode_interactions`, `filter_interactions` and `group_by_user` on the Parquet files in `folder`.
 
     Args:
@@ -36,8 +37,12 @@ def group_out_of_core(
         seed: of the samples.
         memory_limit: of DuckDB, such as 600MB.
 
+    Returns:
+        the sorted log, the numbers after each filter, and what was counted and mended.
+
     Raises:
-        DataError: a column is missing or holds what it may not, or a filter leaves nothing.
+        DataError: a column is missing or holds what it may not, more than 1 % of interactions are of items outside the
+            catalogue, or a filter leaves nothing.
 
     """
     with TemporaryDirectory(prefix="llara-duckdb-") as scratch:
@@ -49,7 +54,7 @@ def group_out_of_core(
             log = _Log(connection)
             log.encode(folder, columns, catalogue)
             report = _filter(log, filters, seed)
-            return log.grouped(len(catalogue), filters.unused_items), report
+            return log.grouped(len(catalogue), filters.unused_items), report, log.repairs
         except duckdb.Error as error:
             raise DataError(f"{folder}: not readable as partitioned Parquet: {str(error).splitlines()[0]}") from error
         finally:
@@ -61,6 +66,7 @@ class _Log:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self.repairs: dict[str, int] = {}
 
     def rows(self, query: str) -> list[tuple]:
         return self._connection.execute(query).fetchall()
@@ -121,12 +127,17 @@ class _Log:
         for name, count in zip((columns.user, columns.item, columns.timestamp), missing, strict=True):
             if count:
                 raise DataError(f"the raw data must have a {name} in every interaction, got {count} without")
-        unlisted = self.rows("SELECT any_value(i) FROM raw ANTI JOIN catalogue ON raw.i = catalogue.i")[0][0]
-        if unlisted is not None:
-            raise DataError(f"the raw data must list every item that is interacted with, got unlisted item {unlisted}")
+        unlisted = self.rows("SELECT count(*) FROM raw ANTI JOIN catalogue ON raw.i = catalogue.i")[0][0]
+        if unlisted > _MOST_UNTITLED * n:
+            raise DataError(f"at most {_MOST_UNTITLED:.0%} of interactions may lack a title, got {unlisted}")
+        self._count_repair("interactions_without_title_dropped", unlisted)
         for name, kind in (("u", self._type("u")), ("i", self._type("i"))):
             if "INT" in kind and (smallest := self.rows(f"SELECT min({name}) FROM raw")[0][0]) < 0:
                 raise DataError(f"the raw data must have ids ≥ 0, got {smallest}")
+
+    def _count_repair(self, name: str, count: int) -> None:
+        if count:
+            self.repairs[name] = count
 
     def _type(self, name: str) -> str:
         return str(self.rows(f"SELECT typeof({name}) FROM raw LIMIT 1")[0][0])
@@ -134,9 +145,11 @@ class _Log:
     def _seconds(self) -> str:
         """Return the SQL that turns the raw time, told by its type and size, into whole seconds."""
         if self._type("t").startswith(("TIMESTAMP", "DATE")):
+            self._count_repair("dates_converted_to_seconds", self.rows("SELECT count(*) FROM raw")[0][0])
             return "floor(epoch(t))::BIGINT"
         smallest, largest = self.rows("SELECT min(t), max(t) FROM raw")[0]
         if smallest > _LARGEST_SECONDS:
+            self._count_repair("milliseconds_converted_to_seconds", self.rows("SELECT count(*) FROM raw")[0][0])
             return "(t // 1000)::BIGINT"
         if largest > _LARGEST_SECONDS:
             raise DataError("the raw data must have times of one unit, got seconds and milliseconds")

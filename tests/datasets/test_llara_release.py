@@ -44,6 +44,13 @@ def test_windows_are_joined_to_the_sequences_they_were_cut_from(release: Path) -
     assert log.titles == [f"Artist {i}" for i in range(PAD)]
 
 
+def test_titles_of_the_movielens_release_come_from_u_item(release: Path) -> None:
+    (release / "id2name.txt").unlink()
+    movies = [f"{i + 1}|Film {i} (1990)" + "|" * 22 for i in range(PAD)]
+    (release / "u.item").write_text("\n".join(movies), encoding="latin-1")
+    assert read_llara_release(release).titles == [f"Film {i}" for i in range(PAD)]
+
+
 class _Evil:
     def __reduce__(self) -> tuple:
         return os.mkdir, ("owned",)

@@ -77,8 +77,8 @@ def test_both_paths_agree(
             group_out_of_core(folder, NAMES, pa.array(catalogue), filters, 1, "200MB")
         return
     expected = group_by_user(kept, ties="item_id", unused_items=filters.unused_items)
-    found, report = group_out_of_core(folder, NAMES, pa.array(catalogue), filters, 1, "200MB")
-    assert report == expected_report
+    found, report, repairs = group_out_of_core(folder, NAMES, pa.array(catalogue), filters, 1, "200MB")
+    assert (report, repairs) == (expected_report, {})
     assert found.raw_users.to_pylist() == expected.raw_users.to_pylist()
     for name in ("offsets", "item_ids", "timestamps", "catalogue"):
         assert getattr(found, name).tolist() == getattr(expected, name).tolist()
@@ -99,15 +99,16 @@ def _table(**changes: list) -> pa.Table:
 )
 def test_units_of_time_are_recognised(tmp_path: Path, times: list, seconds: list[int]) -> None:
     _partition(tmp_path, _table(timestamp=times), 2)
-    grouped, _ = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+    grouped, _, repairs = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
     assert grouped.timestamps.tolist() == seconds
+    assert sum(repairs.values()) == (0 if isinstance(times, list) and times[0] == 10.9 else 2)
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"user": [1, None]}, "must have a who in every interaction, got 1 without"),
-        ({"item": [1, 9]}, "got unlisted item 9"),
+        ({"item": [1, 9]}, "at most 1% of interactions may lack a title, got 1"),
         ({"user": [1, -2]}, "must have ids ≥ 0, got -2"),
         ({"timestamp": [10, 1513468800999]}, "times of one unit, got seconds and milliseconds"),
     ],
@@ -125,3 +126,36 @@ def test_missing_columns_and_files(tmp_path: Path) -> None:
     other = NAMES.model_copy(update={"user": "nobody"})
     with pytest.raises(DataError, match=r"not readable as partitioned Parquet.*nobody"):
         group_out_of_core(tmp_path, other, pa.array([1, 2]), ANY, 0, "200MB")
+
+
+def test_few_interactions_of_untitled_items_are_dropped_and_counted(tmp_path: Path) -> None:
+    n = 200
+    columns = {"user": list(range(n)), "item": [1] * (n - 1) + [9], "rating": [1.0] * n, "timestamp": list(range(n))}
+    _partition(tmp_path, _table(**columns), 3)
+    grouped, report, repairs = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+    assert len(grouped.item_ids) == report["raw"]["interactions"] == n - 1
+    assert repairs == {"interactions_without_title_dropped": 1}
+
+
+def test_a_log_larger_than_the_memory_limit(tmp_path: Path) -> None:
+    n = 3_000_000
+    generator = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "user": generator.integers(0, 20_000, n),
+            "item": generator.integers(1, 3_000, n),
+            "rating": pa.array(generator.integers(1, 6, n), pa.float32()),
+            "timestamp": generator.integers(0, 1 << 30, n),
+        }
+    )
+    assert table.nbytes > 80 << 20
+    _partition(tmp_path, table, 2)
+    filters = ANY.model_copy(update={"min_rating": 3.0, "core_users": 5, "core_items": 5})
+    catalogue = pa.array(range(1, 3_000))
+    found, report, _ = group_out_of_core(tmp_path, NAMES, catalogue, filters, 0, "64MB")
+    kept, expected_report = filter_interactions(encode_interactions(table, catalogue), filters, seed=0)
+    expected = group_by_user(kept, ties="item_id", unused_items="keep")
+    assert report == expected_report
+    assert np.array_equal(found.item_ids, expected.item_ids)
+    assert np.array_equal(found.timestamps, expected.timestamps)
+    assert np.array_equal(found.offsets, expected.offsets)
