@@ -11,8 +11,8 @@ from rich.table import Table
 
 from llara_core.datasets.sources import SOURCES, DatasetSource, amazon_source
 from llara_core.errors import SourceError
+from llara_core.params.datasets import AmazonCategory, OwnData, PartitionedData
 from llara_core.params.loading import load_params
-from llara_core.params.sections import AmazonCategory, OwnData, PartitionedData
 from llara_core.runtime.files import atomic_directory, sha256_of, write_json
 from llara_core.runtime.logs import LOGGER
 from llara_core.sourcing.source import obtain

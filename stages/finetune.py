@@ -22,9 +22,9 @@ from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.questions import encode_questions
+from llara_core.params.base import Section
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.params.sections import Section
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.runtime.compute import choose_device, is_main_process, seed_torch

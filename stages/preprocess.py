@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from llara_core.datasets.own_table import read_catalogue
 from llara_core.datasets.reading import read_raw
+from llara_core.params.datasets import Dataset, PartitionedData
 from llara_core.params.loading import load_params
-from llara_core.params.sections import Dataset, PartitionedData
 from llara_core.runtime.files import atomic_directory, write_json
 from llara_core.runtime.logs import LOGGER
 from llara_core.sequences.building import Grouped, group_by_user

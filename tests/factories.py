@@ -3,7 +3,20 @@
 import numpy as np
 import pyarrow as pa
 
+from llara_core.params.datasets import Filters
 from llara_core.tables.sequences import Sequences
+
+KEEP_ALL = Filters(
+    min_rating=None,
+    repeats="keep",
+    min_user_interactions=1,
+    user_share=1.0,
+    item_share=1.0,
+    core_users=1,
+    core_items=1,
+    unused_items="keep",
+    ties="item_id",
+)
 
 
 def make_sequences(lists: list[list[int]], splits: list[str]) -> Sequences:

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
 
+from llara_core.datasets.catalogue import drop_untitled, titled_catalogue
 from llara_core.datasets.gz_lines import map_blocks, report_unreadable
 from llara_core.datasets.log import COLUMNS, RawLog
-from llara_core.datasets.titles import clean_titles
-from llara_core.errors import DataError
 
 _REVIEWS = pa.schema(
     [("user_id", pa.string()), ("parent_asin", pa.string()), ("rating", pa.float32()), ("timestamp", pa.int64())]
@@ -46,18 +45,10 @@ def read_amazon(folder: Path, category: str) -> RawLog:
         )
     )
     repairs["reviews_without_user_item_or_time_dropped"] = len(reviews) - len(complete)
-    titled = metadata.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(metadata["title"])), 0))
-    first = titled.group_by("parent_asin").aggregate([("title", "min")]).sort_by("parent_asin")
-    ids = first["parent_asin"].combine_chunks()
-    kept = complete.filter(pc.is_in(complete["parent_asin"], ids))
-    if (dropped := len(complete) - len(kept)) > _MOST_UNTITLED * len(complete):
-        raise DataError(
-            f"{folder}: at most {_MOST_UNTITLED:.0%} of reviews may be of items without title, got {dropped}"
-        )
-    repairs["reviews_of_untitled_items_dropped"] = dropped
-    titles, changes = clean_titles(first["title_min"].to_pylist())
+    ids, titles, changes = titled_catalogue(metadata["parent_asin"], metadata["title"])
+    kept, dropped = drop_untitled(folder, complete, "parent_asin", ids, _MOST_UNTITLED)
     columns = [kept["user_id"], kept["parent_asin"], kept["rating"], pc.divide(kept["timestamp"], 1000)]
-    counted = {name: count for name, count in (repairs | changes).items() if count}
+    counted = {name: count for name, count in (repairs | dropped | changes).items() if count}
     return RawLog(pa.table(columns, names=COLUMNS), ids, titles, repairs=counted)
 
 

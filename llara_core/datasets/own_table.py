@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from llara_core.datasets.catalogue import drop_untitled, titled_catalogue
 from llara_core.datasets.log import COLUMNS, RawLog
 from llara_core.datasets.text_lines import existing
-from llara_core.datasets.titles import clean_titles
 from llara_core.errors import DataError
-from llara_core.params.sections import OwnData, PartitionedData
+from llara_core.params.datasets import OwnData, PartitionedData
 
 _LARGEST_SECONDS = 10**11  # the year 5138; in milliseconds 1973
 _MOST_UNTITLED = 0.01
@@ -44,7 +44,9 @@ def read_own_table(folder: Path, dataset: OwnData) -> RawLog:
     ratings = pc.cast(table["rating"], pa.float32()) if "rating" in wanted else pa.nulls(len(table), pa.float32())
     timestamps, repairs = _seconds(path, names.timestamp, table["timestamp"])
     log = pa.table([table["user"], table["item"], ratings, timestamps], names=COLUMNS)
-    return _join_titles(path, log, _ids(path, names.item, titled["item"]), titled["title"], repairs)
+    ids, titles, changes = titled_catalogue(_ids(path, names.item, titled["item"]), titled["title"])
+    log, dropped = drop_untitled(path, log, "item", ids, _MOST_UNTITLED)
+    return RawLog(log, ids, titles, repairs={**repairs, **dropped, **changes})
 
 
 def read_catalogue(folder: Path, dataset: PartitionedData) -> tuple[pa.Array, list[str], dict[str, int]]:
@@ -56,7 +58,7 @@ def read_catalogue(folder: Path, dataset: PartitionedData) -> tuple[pa.Array, li
     """
     path, names = folder / dataset.items.name, dataset.columns
     titled = _select(path, "parquet", {"item": names.item, "title": names.title})
-    return _catalogue(_ids(path, names.item, titled["item"]), titled["title"])
+    return titled_catalogue(_ids(path, names.item, titled["item"]), titled["title"])
 
 
 def _select(path: Path, source: str, wanted: dict[str, str]) -> pa.Table:
@@ -105,25 +107,3 @@ def _seconds(path: Path, column: str, values: pa.ChunkedArray) -> tuple[pa.Chunk
     if len(values) and pc.max(values).as_py() > _LARGEST_SECONDS:
         raise DataError(f"{path}: column {column} must hold times of one unit, got seconds and milliseconds")
     return values, {}
-
-
-def _join_titles(
-    path: Path, log: pa.Table, item_ids: pa.ChunkedArray, titles: pa.ChunkedArray, repairs: dict[str, int]
-) -> RawLog:
-    known, clean, changes = _catalogue(item_ids, titles)
-    has_title = pc.is_in(log["item"], known)
-    dropped = len(log) - (pc.sum(has_title).as_py() or 0)
-    if dropped > _MOST_UNTITLED * len(log):
-        raise DataError(f"{path}: at most {_MOST_UNTITLED:.0%} of interactions may lack a title, got {dropped}")
-    repairs = {**repairs, **changes, **({"interactions_without_title_dropped": dropped} if dropped else {})}
-    return RawLog(log.filter(has_title), known, clean, repairs=repairs)
-
-
-def _catalogue(item_ids: pa.ChunkedArray, titles: pa.ChunkedArray) -> tuple[pa.Array, list[str], dict[str, int]]:
-    """Join ids and titles, and leave out what has no title."""
-    pairs = pa.table([item_ids, pc.cast(titles, pa.string())], names=["item", "title"])
-    pairs = pairs.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(pairs["title"])), 0))
-    # The smallest title, so that the order of rows doesn't matter.
-    first = pairs.group_by("item").aggregate([("title", "min")]).sort_by("item")
-    clean, changes = clean_titles(first["title_min"].to_pylist())
-    return first["item"].combine_chunks(), clean, changes

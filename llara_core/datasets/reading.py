@@ -11,7 +11,7 @@ from llara_core.datasets.movielens_100k import read_movielens_100k
 from llara_core.datasets.movielens_csv import read_movielens_csv
 from llara_core.datasets.own_table import read_own_table
 from llara_core.datasets.steam import read_steam
-from llara_core.params.sections import AmazonCategory, OwnData, PublicDataset
+from llara_core.params.datasets import AmazonCategory, OwnData, PublicDataset
 
 _READERS = {
     "ml-100k": read_movielens_100k,

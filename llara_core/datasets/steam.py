@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from llara_core.datasets.catalogue import drop_untitled, titled_catalogue
 from llara_core.datasets.gz_lines import SHOWN_LINES, map_blocks, report_unreadable
 from llara_core.datasets.log import COLUMNS, RawLog
 from llara_core.datasets.python_literals import Fields, parse_line
-from llara_core.datasets.titles import clean_titles
 from llara_core.errors import DataError
 
 _REVIEW = ("username", "product_id", "date")
@@ -43,22 +43,15 @@ def read_steam(folder: Path) -> RawLog:
     )
     repairs["reviews_without_user_game_or_date_dropped"] = len(reviews) - pc.sum(complete).as_py()
     reviews = reviews.filter(complete)
-    ids, titles, changes = _titles(games)
-    has_title = pc.is_in(reviews["product_id"], ids)
-    dropped = len(reviews) - (pc.sum(has_title).as_py() or 0)
-    if dropped > _MOST_UNTITLED * len(reviews):
-        raise DataError(
-            f"{folder}: at most {_MOST_UNTITLED:.0%} of reviews may be of games without title, got {dropped}"
-        )
-    repairs["reviews_of_untitled_games_dropped"] = dropped
-    reviews = reviews.filter(has_title)
+    ids, titles, changes = titled_catalogue(games["id"], pc.coalesce(games["app_name"], games["title"]))
+    reviews, dropped = drop_untitled(folder, reviews, "product_id", ids, _MOST_UNTITLED)
     columns = [
         reviews["username"],
         reviews["product_id"],
         pa.nulls(len(reviews), pa.float32()),
         _seconds(folder, reviews["date"]),
     ]
-    counted = {name: count for name, count in (repairs | changes).items() if count}
+    counted = {name: count for name, count in (repairs | dropped | changes).items() if count}
     return RawLog(pa.table(columns, names=COLUMNS), ids, titles, repairs=counted)
 
 
@@ -83,17 +76,6 @@ def _parse_block(block: bytes, fields: tuple[str, ...]) -> _Block:
             unreadable.append(line)
     columns = [pa.array([record[i] for record in records], pa.string()) for i in range(len(fields))]
     return _Block(columns, len(lines), len(unreadable), [line[:80] for line in unreadable[:SHOWN_LINES]])
-
-
-def _titles(games: pa.Table) -> tuple[pa.Array, list[str], dict[str, int]]:
-    """Return the ids of games with a name, ascending, and their clean titles."""
-    named = games.set_column(1, "name", pc.coalesce(games["app_name"], games["title"]))
-    named = named.filter(
-        pc.and_(pc.is_valid(named["id"]), pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(named["name"])), 0))
-    )
-    first = named.group_by("id").aggregate([("name", "min")]).sort_by("id")
-    titles, changes = clean_titles(first["name_min"].to_pylist())
-    return first["id"].combine_chunks(), titles, changes
 
 
 def _seconds(folder: Path, dates: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -15,7 +15,9 @@ from llara_core.errors import ArtifactError, ParamsError
 from llara_core.hybrid.base_llm import name_of
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.projector import Projector
-from llara_core.params.sections import Llm, Lora, Nouns, Prompt, Section
+from llara_core.params.base import Section
+from llara_core.params.datasets import Nouns
+from llara_core.params.sections import Llm, Lora, Prompt
 from llara_core.runtime.files import write_json
 
 _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"

@@ -4,18 +4,17 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from llara_core.params.base import Count, Section
+from llara_core.params.datasets import Dataset
 from llara_core.params.sections import (
     Candidates,
-    Count,
     Curriculum,
-    Dataset,
     Eval,
     Llm,
     Lora,
     Projector,
     Prompt,
     SasRec,
-    Section,
     Selector,
     Split,
     Train,

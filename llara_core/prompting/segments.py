@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Self
 
-from llara_core.params.sections import Nouns, Prompt
+from llara_core.params.datasets import Nouns
+from llara_core.params.sections import Prompt
 
 
 @dataclass(frozen=True)

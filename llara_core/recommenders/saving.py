@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from llara_core.errors import ArtifactError
-from llara_core.params.sections import SasRec, Section
+from llara_core.params.base import Section
+from llara_core.params.sections import SasRec
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.runtime.files import write_json
 

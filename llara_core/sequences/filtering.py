@@ -3,7 +3,7 @@
 import numpy as np
 
 from llara_core.errors import DataError
-from llara_core.params.sections import Filters
+from llara_core.params.datasets import Filters
 from llara_core.sequences.encoding import Interactions
 from llara_core.sequences.random_words import random_words
 

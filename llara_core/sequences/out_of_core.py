@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from llara_core.errors import DataError
-from llara_core.params.sections import Columns, Filters
+from llara_core.params.datasets import Columns, Filters
 from llara_core.runtime.logs import LOGGER
 from llara_core.sequences.building import Grouped, from_sorted
 from llara_core.sequences.filtering import ITEM_STREAM, USER_STREAM, sampled_codes

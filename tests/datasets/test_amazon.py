@@ -43,7 +43,7 @@ def test_by_hand(raw: Path) -> None:
     ]
     assert log.repairs == {
         "reviews_without_user_item_or_time_dropped": 1,
-        "reviews_of_untitled_items_dropped": 1,
+        "interactions_without_title_dropped": 1,
         "entities_resolved": 1,
         "trademarks_dropped": 1,
     }
@@ -62,5 +62,5 @@ def test_few_broken_lines_are_counted_and_many_are_an_error(raw: Path) -> None:
 
 def test_many_reviews_without_a_title_are_an_error(raw: Path) -> None:
     _write(raw / "Video_Games.jsonl.gz", [_review("u1", "B1"), _review("u1", "B9")])
-    with pytest.raises(DataError, match="at most 5% of reviews may be of items without title, got 1"):
+    with pytest.raises(DataError, match="at most 5% of interactions may lack a title, got 1 of 2"):
         read_amazon(raw, "Video_Games")

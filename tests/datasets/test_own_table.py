@@ -6,8 +6,8 @@ import pytest
 
 from llara_core.datasets.own_table import read_own_table
 from llara_core.errors import DataError
+from llara_core.params.datasets import Columns, OwnData
 from llara_core.params.params import Params
-from llara_core.params.sections import Columns, OwnData
 
 CSV = "who,what,when,name,stars\nann,7,100,Heat,4\nbob,9,50,Alien,\nann,9,70,Alien,2\n"
 

@@ -1,7 +1,7 @@
 from llara_core.datasets.reading import _READERS
 from llara_core.datasets.sources import SOURCES
+from llara_core.params.datasets import PublicDataset
 from llara_core.params.params import Params
-from llara_core.params.sections import PublicDataset
 
 
 def test_every_dataset_in_params_has_a_source_and_a_reader(params: Params) -> None:

@@ -103,7 +103,7 @@ def test_by_hand(small: Path) -> None:
     assert (log.item_ids.to_pylist(), log.titles) == (["7"], ["Portal & More"])
     assert set(log.interactions["timestamp"].to_pylist()) == {2 * 86_400}
     assert log.repairs == {
-        "reviews_of_untitled_games_dropped": 1,
+        "interactions_without_title_dropped": 1,
         "entities_resolved": 1,
         "trademarks_dropped": 1,
     }
@@ -119,7 +119,7 @@ def test_few_unreadable_lines_are_counted_and_many_are_an_error(small: Path) -> 
 
 def test_unusable_reviews(small: Path) -> None:
     _write(small / "steam_reviews.json.gz", [_review("8")])
-    with pytest.raises(DataError, match="at most 5% of reviews may be of games without title, got 1"):
+    with pytest.raises(DataError, match="at most 5% of interactions may lack a title, got 1 of 1"):
         read_steam(small)
     _write(small / "steam_reviews.json.gz", [_review("7", "yesterday")])
     with pytest.raises(DataError, match="dates must be like 2017-12-17"):

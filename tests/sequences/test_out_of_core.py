@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from llara_core.datasets.log import COLUMNS
 from llara_core.errors import DataError
-from llara_core.params.sections import Columns, Filters
+from llara_core.params.datasets import Columns, Filters
 from llara_core.sequences.building import group_by_user
 from llara_core.sequences.encoding import encode_interactions
 from llara_core.sequences.filtering import filter_interactions
 from llara_core.sequences.out_of_core import group_out_of_core
+from tests.factories import KEEP_ALL
 
 NAMES = Columns(user="who", item='what "it" is', timestamp="when", title="name", rating="stars")
 LOGS = st.lists(
@@ -34,17 +35,6 @@ FILTERS = st.builds(
     core_items=st.integers(1, 3),
     unused_items=st.sampled_from(["keep", "drop"]),
     ties=st.just("item_id"),
-)
-ANY = Filters(
-    min_rating=None,
-    repeats="keep",
-    min_user_interactions=1,
-    user_share=1.0,
-    item_share=1.0,
-    core_users=1,
-    core_items=1,
-    unused_items="keep",
-    ties="item_id",
 )
 
 
@@ -99,7 +89,7 @@ def _table(**changes: list) -> pa.Table:
 )
 def test_units_of_time_are_recognised(tmp_path: Path, times: list, seconds: list[int]) -> None:
     _partition(tmp_path, _table(timestamp=times), 2)
-    grouped, _, repairs = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+    grouped, _, repairs = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
     assert grouped.timestamps.tolist() == seconds
     assert sum(repairs.values()) == (0 if isinstance(times, list) and times[0] == 10.9 else 2)
 
@@ -116,23 +106,23 @@ def test_units_of_time_are_recognised(tmp_path: Path, times: list, seconds: list
 def test_unusable_logs(tmp_path: Path, changes: dict, expected: str) -> None:
     _partition(tmp_path, _table(**changes), 1)
     with pytest.raises(DataError, match=expected):
-        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
 
 
 def test_missing_columns_and_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not readable as partitioned Parquet"):
-        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
     _partition(tmp_path, _table(), 1)
     other = NAMES.model_copy(update={"user": "nobody"})
     with pytest.raises(DataError, match=r"not readable as partitioned Parquet.*nobody"):
-        group_out_of_core(tmp_path, other, pa.array([1, 2]), ANY, 0, "200MB")
+        group_out_of_core(tmp_path, other, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
 
 
 def test_few_interactions_of_untitled_items_are_dropped_and_counted(tmp_path: Path) -> None:
     n = 200
     columns = {"user": list(range(n)), "item": [1] * (n - 1) + [9], "rating": [1.0] * n, "timestamp": list(range(n))}
     _partition(tmp_path, _table(**columns), 3)
-    grouped, report, repairs = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), ANY, 0, "200MB")
+    grouped, report, repairs = group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
     assert len(grouped.item_ids) == report["raw"]["interactions"] == n - 1
     assert repairs == {"interactions_without_title_dropped": 1}
 
@@ -150,7 +140,7 @@ def test_a_log_larger_than_the_memory_limit(tmp_path: Path) -> None:
     )
     assert table.nbytes > 80 << 20
     _partition(tmp_path, table, 2)
-    filters = ANY.model_copy(update={"min_rating": 3.0, "core_users": 5, "core_items": 5})
+    filters = KEEP_ALL.model_copy(update={"min_rating": 3.0, "core_users": 5, "core_items": 5})
     catalogue = pa.array(range(1, 3_000))
     found, report, _ = group_out_of_core(tmp_path, NAMES, catalogue, filters, 0, "64MB")
     kept, expected_report = filter_interactions(encode_interactions(table, catalogue), filters, seed=0)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from llara_core.datasets.log import COLUMNS
 from llara_core.errors import DataError
+from llara_core.params.datasets import Filters
 from llara_core.params.params import Params
-from llara_core.params.sections import Filters, Split
+from llara_core.params.sections import Split
 from llara_core.sequences.building import group_by_user
 from llara_core.sequences.encoding import Interactions, encode_interactions
 from llara_core.sequences.filtering import filter_interactions, k_core
@@ -27,6 +28,7 @@ from llara_core.sequences.windows import (
     training_items,
 )
 from llara_core.tables.sequences import SPLITS, Sequences
+from tests.factories import KEEP_ALL
 
 Row = tuple[int, int, float, int]
 LOGS = st.lists(
@@ -36,17 +38,7 @@ LOGS = st.lists(
 )
 SCHEMA = pa.schema(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.int64()), strict=True))
 ITEMS = pa.array(range(1, 10), pa.int64())
-EVERYTHING = Filters(
-    min_rating=None,
-    repeats="keep",
-    min_user_interactions=1,
-    user_share=1.0,
-    item_share=1.0,
-    core_users=1,
-    core_items=1,
-    unused_items="keep",
-    ties="file_order",
-)
+IN_FILE_ORDER = KEEP_ALL.model_copy(update={"ties": "file_order"})
 
 
 def _split(name: str, validation: float = 0.1, test: float = 0.1) -> Split:
@@ -86,7 +78,7 @@ def _slow(log: list[Row], validation: int, test: int) -> dict[str, tuple[str, li
 @given(LOGS, st.integers(1, 4), st.integers(1, 4))
 def test_the_paper_s_protocol_agrees_with_the_slow_reference(log: list[Row], validation: int, test: int) -> None:
     expected = _slow(log, validation, test)
-    filters = EVERYTHING.model_copy(update={"min_rating": 3.0})
+    filters = IN_FILE_ORDER.model_copy(update={"min_rating": 3.0})
     split = _split("first_interaction", validation / 10, test / 10)
     if {name for name, _ in expected.values()} != set(SPLITS):
         with pytest.raises(DataError):
@@ -103,7 +95,7 @@ def test_the_paper_s_protocol_agrees_with_the_slow_reference(log: list[Row], val
 )
 def test_windows_agree_with_slicing(log: list[Row], min_history: int, length: int, name: str) -> None:
     try:
-        sequences = _build(log, EVERYTHING, _split(name))
+        sequences = _build(log, IN_FILE_ORDER, _split(name))
     except DataError:
         return
     for split in SPLITS:
@@ -130,7 +122,7 @@ def test_windows_agree_with_slicing(log: list[Row], min_history: int, length: in
 def test_no_split_leaks(log: list[Row], name: str) -> None:
     """Training, validation and test positions partition the log; within a user they follow one another in time."""
     try:
-        sequences = _build(log, EVERYTHING, _split(name, 0.2, 0.2))
+        sequences = _build(log, IN_FILE_ORDER, _split(name, 0.2, 0.2))
     except DataError:
         return
     bounds = [sequences.segment(split) for split in SPLITS]
@@ -160,7 +152,7 @@ def test_no_split_leaks(log: list[Row], name: str) -> None:
 
 def test_leave_one_out_by_hand() -> None:
     log = [(1, item, 5.0, item) for item in (1, 2, 3, 4)] + [(2, 5, 5.0, 1), (2, 6, 5.0, 2)]
-    sequences = _build(log, EVERYTHING, _split("leave_one_out"))
+    sequences = _build(log, IN_FILE_ORDER, _split("leave_one_out"))
     assert (sequences.train_end.tolist(), sequences.validation_end.tolist()) == ([2, 2], [3, 2])
     assert targets(sequences, last_positions(sequences, "validation")).tolist() == [3]
     assert targets(sequences, last_positions(sequences, "test")).tolist() == [4]
@@ -170,13 +162,13 @@ def test_leave_one_out_by_hand() -> None:
 def test_global_time_by_hand() -> None:
     log = [(1, time, 5.0, time) for time in range(1, 6)] + [(2, time, 5.0, time + 4) for time in range(1, 6)]
     # Times 1 2 3 4 5 | 5 6 | 7 8 9 at shares .5, .2, .3: validation begins at the sixth (5), test at the eighth (7).
-    sequences = _build(log, EVERYTHING, _split("global_time", 0.2, 0.3))
+    sequences = _build(log, IN_FILE_ORDER, _split("global_time", 0.2, 0.3))
     assert (sequences.train_end.tolist(), sequences.validation_end.tolist()) == ([4, 0], [5, 2])
 
 
 @given(LOGS, st.randoms(use_true_random=False))
 def test_ties_by_item_make_the_order_of_rows_irrelevant(log: list[Row], random: Random) -> None:
-    filters = EVERYTHING.model_copy(update={"ties": "item_id", "repeats": "drop"})
+    filters = IN_FILE_ORDER.model_copy(update={"ties": "item_id", "repeats": "drop"})
     shuffled = random.sample(log, len(log))
     try:
         one = _build(log, filters, _split("first_interaction", 0.2, 0.2))
@@ -211,7 +203,7 @@ def test_filters_are_taken_in_order_and_reported() -> None:
         (3, 3, 5.0, 9),
         (3, 1, 3.0, 8),
     ]
-    filters = EVERYTHING.model_copy(update={"min_rating": 3.0, "repeats": "drop", "min_user_interactions": 2})
+    filters = IN_FILE_ORDER.model_copy(update={"min_rating": 3.0, "repeats": "drop", "min_user_interactions": 2})
     kept, report = filter_interactions(_encode(log), filters, seed=0)
     assert list(report) == ["raw", "min_rating", "repeats", "min_user_interactions"]
     assert [step["interactions"] for step in report.values()] == [7, 6, 5, 4]
@@ -221,7 +213,7 @@ def test_filters_are_taken_in_order_and_reported() -> None:
 
 def test_sampling_keeps_its_share_whatever_the_order_of_rows() -> None:
     log = [(user, 1 + user % 9, 5.0, user) for user in range(1, 13)]
-    filters = EVERYTHING.model_copy(update={"user_share": 0.5})
+    filters = IN_FILE_ORDER.model_copy(update={"user_share": 0.5})
     kept, _ = filter_interactions(_encode(log), filters, seed=3)
     again, _ = filter_interactions(_encode(log[::-1]), filters, seed=3)
     other, _ = filter_interactions(_encode(log), filters, seed=4)
@@ -261,7 +253,7 @@ def test_text_ids_are_ordered_as_texts() -> None:
 )
 def test_nothing_left_after_filtering(log: list[Row], filters: dict, expected: str) -> None:
     with pytest.raises(DataError, match=expected):
-        filter_interactions(_encode(log), EVERYTHING.model_copy(update=filters), seed=0)
+        filter_interactions(_encode(log), IN_FILE_ORDER.model_copy(update=filters), seed=0)
 
 
 def test_unlisted_items_and_missing_values_are_refused() -> None:
@@ -274,7 +266,7 @@ def test_unlisted_items_and_missing_values_are_refused() -> None:
 
 def test_rounding_costs_no_user(params: Params) -> None:
     log = [(user, 1 + time, 5.0, user + time) for user in range(1, 11) for time in range(2)]
-    sequences = _build(log, EVERYTHING, params.split)
+    sequences = _build(log, IN_FILE_ORDER, params.split)
     assert sequences.split_names.tolist() == ["train"] * 8 + ["validation", "test"]
 
 
@@ -283,4 +275,4 @@ def test_negative_ids_and_missing_ratings_are_refused() -> None:
         _encode([(-1, 1, 5.0, 1)])
     log = _encode([(1, 1, float("nan"), 1), (1, 2, 5.0, 1)])
     with pytest.raises(DataError, match="min_rating needs a rating in every interaction, got 1 without"):
-        filter_interactions(log, EVERYTHING.model_copy(update={"min_rating": 3.0}), seed=0)
+        filter_interactions(log, IN_FILE_ORDER.model_copy(update={"min_rating": 3.0}), seed=0)
