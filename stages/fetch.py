@@ -6,8 +6,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from llara_core.datasets.sources import SOURCES, DatasetSource, amazon_source
 from llara_core.errors import SourceError
@@ -69,12 +67,10 @@ def _copy_own(dataset: OwnData | PartitionedData, folder: Path) -> None:
 
 
 def _print_datasets() -> None:
-    table = Table("source", "what", "size", "how to get it", "licence", show_lines=True)
     for name, source in {**SOURCES, "amazon": amazon_source("<category>")}.items():
         how = "downloaded" if source.is_downloadable else "place it in $LLARA_RAW_DIR"
-        table.add_row(name, source.title, source.size, how, source.licence)
-    table.add_row("csv, parquet, partitioned_parquet", "your own data", "any", "named in params.yaml", "yours")
-    Console().print(table)
+        print(f"{name}: {source.title}; {source.size}; {how}\n    {source.licence}")
+    print("csv, parquet, partitioned_parquet: your own data; any size; named in params.yaml\n    yours")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def titled_catalogue(item_ids: pa.ChunkedArray, titles: pa.ChunkedArray) -> tupl
 
     Of several titles of an item the smallest counts, so that the order of rows doesn't matter.
     """
-    pairs = pa.table([item_ids, pc.cast(titles, pa.string())], names=["item", "title"])
+    pairs = pa.table([item_ids, titles], names=["item", "title"])
     has_title = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(pairs["title"])), 0)
     pairs = pairs.filter(pc.and_(pc.is_valid(pairs["item"]), has_title))
     first = pairs.group_by("item").aggregate([("title", "min")]).sort_by("item")

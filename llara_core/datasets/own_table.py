@@ -41,10 +41,14 @@ def read_own_table(folder: Path, dataset: OwnData) -> RawLog:
         titled = _select(folder / dataset.items.name, dataset.source, {"item": names.item, "title": names.title})
     for name in ("user", "item"):
         table = table.set_column(table.column_names.index(name), name, _ids(path, wanted[name], table[name]))
-    ratings = pc.cast(table["rating"], pa.float32()) if "rating" in wanted else pa.nulls(len(table), pa.float32())
+    ratings = pa.nulls(len(table), pa.float32())
+    if names.rating is not None:
+        ratings = _ratings(path, names.rating, table["rating"])
     timestamps, repairs = _seconds(path, names.timestamp, table["timestamp"])
     log = pa.table([table["user"], table["item"], ratings, timestamps], names=COLUMNS)
-    ids, titles, changes = titled_catalogue(_ids(path, names.item, titled["item"]), titled["title"])
+    ids, titles, changes = titled_catalogue(
+        _ids(path, names.item, titled["item"]), _texts(path, names.title, titled["title"])
+    )
     log, dropped = drop_untitled(path, log, "item", ids, _MOST_UNTITLED)
     return RawLog(log, ids, titles, repairs={**repairs, **dropped, **changes})
 
@@ -58,7 +62,7 @@ def read_catalogue(folder: Path, dataset: PartitionedData) -> tuple[pa.Array, li
     """
     path, names = folder / dataset.items.name, dataset.columns
     titled = _select(path, "parquet", {"item": names.item, "title": names.title})
-    return titled_catalogue(_ids(path, names.item, titled["item"]), titled["title"])
+    return titled_catalogue(_ids(path, names.item, titled["item"]), _texts(path, names.title, titled["title"]))
 
 
 def _select(path: Path, source: str, wanted: dict[str, str]) -> pa.Table:
@@ -87,6 +91,27 @@ def _ids(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return pc.cast(values, pa.string())
     raise DataError(f"{path}: column {column} must hold whole numbers or texts, got {values.type}")
+
+
+def _ratings(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_null(values.type)):
+        raise DataError(f"{path}: column {column} must hold numbers, got {values.type}")
+    return pc.cast(values, pa.float32())
+
+
+def _texts(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Titles as string; numbers may be titles too ("1984").
+
+    Raises:
+        DataError: they are neither, or not UTF-8.
+
+    """
+    if pa.types.is_binary(values.type):
+        raise DataError(f"{path}: column {column} must be UTF-8 text, got other bytes; convert the file's encoding")
+    try:
+        return pc.cast(values, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"{path}: column {column} must hold texts, got {values.type}") from error
 
 
 def _seconds(path: Path, column: str, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[str, int]]:

@@ -34,6 +34,7 @@ def test_reads_ratings_in_file_order_and_items_by_id(raw: Path) -> None:
         ("u.data", RATINGS + "3\t10\t4\n", r"u.data: line 3: must be user, item.*got '3\\t10\\t4'"),
         ("u.data", RATINGS + "3\tten\t4\t5\n", r"u.data: line 3: .*got '3\\tten\\t4\\t5'"),
         ("u.data", RATINGS.replace("\t", ","), r"u.data: line 1: "),
+        ("u.data", "user\titem\trating\ttime\n" + RATINGS, r"u.data: line 1: must be user, item"),
         ("u.data", "", r"u.data: must not be empty"),
         ("u.item", MOVIES + "30|short\n", r"u.item: line 3: must be 24 fields divided by \|.* got 2 in '30\|short'"),
         ("u.item", MOVIES.replace("20|", "10|"), r"u.item: item ids must be unique, got 10 2 times"),

@@ -77,6 +77,23 @@ def test_units_of_time_are_recognised(
     assert log.repairs == repairs
 
 
+def test_another_encoding_is_told(tmp_path: Path, dataset: OwnData) -> None:
+    (tmp_path / "log.csv").write_bytes(CSV.replace("Heat", "Café").encode("latin-1"))
+    with pytest.raises(DataError, match="column name must be UTF-8 text"):
+        read_own_table(tmp_path, dataset)
+
+
+def test_another_delimiter_is_told(tmp_path: Path, dataset: OwnData) -> None:
+    (tmp_path / "log.csv").write_text(CSV.replace(",", ";"))
+    with pytest.raises(DataError, match="must have the columns who, what, when, stars, name, found who;what;when"):
+        read_own_table(tmp_path, dataset)
+
+
+def test_numbers_may_be_titles(tmp_path: Path, dataset: OwnData) -> None:
+    (tmp_path / "log.csv").write_text(CSV.replace("Heat", "1984").replace("Alien", "2001"))
+    assert read_own_table(tmp_path, dataset).titles == ["1984", "2001"]
+
+
 def test_few_untitled_items_are_dropped_and_counted(tmp_path: Path, dataset: OwnData) -> None:
     rows = "".join(f"u{i},7,{i},Heat,1\n" for i in range(199))
     (tmp_path / "log.csv").write_text("who,what,when,name,stars\n" + rows + "ann,8,1, ,1\n")
@@ -97,6 +114,7 @@ def test_few_untitled_items_are_dropped_and_counted(tmp_path: Path, dataset: Own
         ("ann,7,", "ann,,", r"column what must have an id in every row, got 1 without"),
         ("Heat", " ", r"at most 1% of interactions may lack a title, got 1"),
         ("ann,7,100,Heat,4", "ann,7", r"not readable as csv"),
+        ("Heat,4", "Heat,good", r"column stars must hold numbers, got string"),
     ],
 )
 def test_unusable_tables(tmp_path: Path, dataset: OwnData, old: str, new: str, expected: str) -> None:
