@@ -13,7 +13,7 @@ repro: $(STAMP)
 	@python -m stages.evaluate --show
 
 test: $(STAMP) lint
-	pytest -n 2
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	ruff check .

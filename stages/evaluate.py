@@ -76,7 +76,7 @@ def _ask(
     writer = PromptWriter.of(manifest.prompt, manifest.nouns, items.titles_by_id)
     length = manifest.history_length
     prompts = encode_questions(
-        sets, sequences, writer, encoder, template=params.template, history_length=length, hybrid=True
+        sets, sequences, writer, encoder, template=params.template, history_length=length, hybrid=params.hybrid
     )
     return ask(model, prompts, sets.candidates, writer, encoder, params)
 

@@ -159,7 +159,7 @@ class Train(Section):
     max_grad_norm: PositiveFloat
     gradient_checkpointing: bool
     checkpoint_every: PositiveInt
-    validation_examples: Count
+    validation_examples: PositiveInt
     workers: Count
 
     @model_validator(mode="after")
@@ -175,6 +175,7 @@ class Eval(Section):
     """How the language model is asked, and on how many of the stored candidate draws."""
 
     method: Literal["scoring", "generation"]
+    hybrid: bool
     draws: PositiveInt
     template: Count
     batch_size: PositiveInt

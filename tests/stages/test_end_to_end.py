@@ -93,9 +93,10 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
     assert metrics["evaluate"]["llara"]["valid_ratio"] == 1.0
 
 
-def test_a_table_ends_the_evaluation(reproduced: str) -> None:
+def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
     for word in ("HitRatio@1", "ValidRatio", "llara (scoring)", "recommender", "popularity"):
         assert word in reproduced
+        assert word in run(sys.executable, "-m", "stages.evaluate", "--show").stdout
 
 
 @pytest.mark.usefixtures("reproduced")

@@ -100,7 +100,7 @@ def _declared_params(stage: str) -> set[str]:
 
 
 # Functions of a stage that take one section under the name `params`.
-SECTIONS_CALLED_PARAMS = {"evaluate": {"draws": "eval", "template": "eval", "method": "eval"}}
+SECTIONS_CALLED_PARAMS = {"evaluate": {"draws": "eval", "template": "eval", "method": "eval", "hybrid": "eval"}}
 
 
 @pytest.mark.parametrize("stage", STAGES)
