@@ -34,7 +34,6 @@ def read_amazon(folder: Path, category: str) -> RawLog:
 
     Raises:
         DataError: more than 0.1 % of a file's lines are no JSON, or more than 5 % of the reviews have no title.
-
     """
     reviews, repairs = _read(folder / f"{category}.jsonl.gz", _REVIEWS)
     metadata, _ = _read(folder / f"meta_{category}.jsonl.gz", _METADATA)

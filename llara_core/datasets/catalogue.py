@@ -29,7 +29,6 @@ def drop_untitled(
 
     Raises:
         DataError: they are more than the share `most`.
-
     """
     kept = log.filter(pc.is_in(log[column], catalogue))
     dropped = len(log) - len(kept)

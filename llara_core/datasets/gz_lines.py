@@ -32,7 +32,6 @@ def map_blocks(path: Path, parse: Callable[[bytes], Result]) -> Iterator[Result]
 
     Raises:
         DataError: the file is missing, truncated, no gz file, or expands beyond all reason.
-
     """
     workers = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers) as pool:
@@ -71,7 +70,6 @@ def report_unreadable(path: Path, what: str, shown: Iterable[str], n_unreadable:
 
     Raises:
         DataError: they are more than 0.1 % of all lines.
-
     """
     first = "; ".join(map(repr, islice(shown, SHOWN_LINES)))
     if n_unreadable > _MOST_UNREADABLE * n_lines:

@@ -23,7 +23,6 @@ def read_lastfm(folder: Path) -> RawLog:
 
     Raises:
         DataError: naming file, line and content of a line that doesn't fit.
-
     """
     ids, titles, repairs = _read_artists(existing(folder / "artists.dat"))
     tags = _read_tags(existing(folder / "user_taggedartists-timestamps.dat"))

@@ -27,7 +27,6 @@ def read_llara_release(folder: Path) -> RawLog:
 
     Raises:
         DataError: a file is malformed, or a pickle isn't a plain frame.
-
     """
     titles, repairs = clean_titles(_read_titles(folder))
     sequences: list[list[int]] = []

@@ -19,7 +19,6 @@ class RawLog:
         titles: [n] clean, unique, non-empty.
         user_splits: raw user → split, where the dataset comes with a split of its own.
         repairs: what was counted and mended while reading, for the report.
-
     """
 
     interactions: pa.Table

@@ -17,7 +17,6 @@ def catalogue(path: Path, interactions: pa.Table, movies: list[tuple[int, str]])
 
     Raises:
         DataError: an id stands there twice.
-
     """
     titles = dict(movies)
     if len(titles) != len(movies):

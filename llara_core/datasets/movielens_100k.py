@@ -18,7 +18,6 @@ def read_movielens_100k(folder: Path) -> RawLog:
 
     Raises:
         DataError: naming file, line and content of a line that doesn't fit.
-
     """
     return catalogue(folder / "u.item", _read_ratings(existing(folder / "u.data")), read_movies(folder / "u.item"))
 
@@ -46,7 +45,6 @@ def read_movies(path: Path) -> list[tuple[int, str]]:
 
     Raises:
         DataError: naming line and content of a line that doesn't fit.
-
     """
     movies = []
     for number, line in lines(existing(path), "latin-1"):

@@ -19,7 +19,6 @@ def read_movielens_1m(folder: Path) -> RawLog:
 
     Raises:
         DataError: naming file, line and content of a line that doesn't fit.
-
     """
     ratings = _read_ratings(existing(folder / "ratings.dat"))
     return catalogue(folder / "movies.dat", ratings, _read_movies(folder / "movies.dat"))

@@ -19,7 +19,6 @@ def read_movielens_csv(folder: Path) -> RawLog:
 
     Raises:
         DataError: naming file, line and content of a line that doesn't fit, or the columns found.
-
     """
     types = dict(zip(_RATINGS, RATING_TYPES.values(), strict=True))
     ratings = _read(folder / "ratings.csv", _RATINGS, types).rename_columns(COLUMNS)

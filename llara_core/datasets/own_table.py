@@ -25,7 +25,6 @@ def read_own_table(folder: Path, dataset: OwnData) -> RawLog:
     Raises:
         DataError: a column is missing or of an unusable type, timestamps aren't times, or more than 1 % of the
             interactions have no title.
-
     """
     path = folder / dataset.interactions.name
     names = dataset.columns
@@ -58,7 +57,6 @@ def read_catalogue(folder: Path, dataset: PartitionedData) -> tuple[pa.Array, li
 
     Raises:
         DataError: as `read_own_table`.
-
     """
     path, names = folder / dataset.items.name, dataset.columns
     titled = _select(path, "parquet", {"item": names.item, "title": names.title})
@@ -80,7 +78,6 @@ def _ids(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
 
     Raises:
         DataError: they are missing, negative, or of another type.
-
     """
     if values.null_count:
         raise DataError(f"{path}: column {column} must have an id in every row, got {values.null_count} without")
@@ -104,7 +101,6 @@ def _texts(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
 
     Raises:
         DataError: they are neither, or not UTF-8.
-
     """
     if pa.types.is_binary(values.type):
         raise DataError(f"{path}: column {column} must be UTF-8 text, got other bytes; convert the file's encoding")

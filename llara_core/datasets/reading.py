@@ -31,7 +31,6 @@ def read_raw(folder: Path, dataset: PublicDataset | AmazonCategory | OwnData) ->
 
     Raises:
         DataError: they are malformed.
-
     """
     if isinstance(dataset, OwnData):
         return read_own_table(folder, dataset)

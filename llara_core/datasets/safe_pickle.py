@@ -40,7 +40,6 @@ def read_frame(path: Path) -> pd.DataFrame:
 
     Raises:
         DataError: the file is missing or broken, holds something else, or wants to call what isn't allowed.
-
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; run `dvc repro fetch`")

@@ -34,7 +34,6 @@ def read_steam(folder: Path) -> RawLog:
     Raises:
         DataError: more than 0.1 % of a file's lines are no Python literals, or more than 5 % of the reviews are of
             games without a title.
-
     """
     reviews, repairs = _read(folder / "steam_reviews.json.gz", _REVIEW)
     games, _ = _read(folder / "steam_games.json.gz", _GAME)

@@ -11,7 +11,6 @@ def existing(path: Path) -> Path:
 
     Raises:
         DataError: there is no such file, or it is empty.
-
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; run `dvc repro fetch`")

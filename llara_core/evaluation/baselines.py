@@ -22,7 +22,6 @@ def ranking_metrics(scores: np.ndarray, example: np.ndarray, sets: CandidateSets
         scores: [E, n + 1] of all items, one row per distinct example.
         example: [R] row of `scores` for each set.
         sets: R candidate sets.
-
     """
     correct = candidate_ranks(scores[example], sets.candidates, sets.target_indices) == 1
     return answer_metrics(correct, np.ones(len(sets), dtype=bool), sets.user_ids)

@@ -12,7 +12,6 @@ def answer_metrics(correct: np.ndarray, valid: np.ndarray, users: np.ndarray) ->
         correct: [R] bool; an invalid answer is a miss.
         valid: [R] bool, whether the answer names exactly one candidate.
         users: [R] ids; a user's draws count as one cluster.
-
     """
     share, low, high = share_with_interval(correct & valid, users)
     return {

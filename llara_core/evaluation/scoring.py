@@ -27,7 +27,6 @@ def candidate_log_likelihoods(
         prompts: B encoded prompts.
         answers: [B][C] token ids, each with its end-of-text token.
         filler_id: any existing token, for padding.
-
     """
     batch = {name: tensor.to(model.device) for name, tensor in pad_prompts(prompts, filler_id).items()}
     prompt_mask = batch["attention_mask"]

@@ -22,7 +22,6 @@ def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, flo
 
     Raises:
         ValueError: there are no hits to count.
-
     """
     if not len(hits):
         raise ValueError("hits must not be empty")

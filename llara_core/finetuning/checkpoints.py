@@ -36,7 +36,6 @@ def locked_checkpoints(stage: str, fingerprint: str) -> Iterator[Path]:
 
     Raises:
         ModelError: another process is training the same experiment.
-
     """
     folder = checkpoint_directory() / stage / fingerprint
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +80,6 @@ def load_trainable(model: nn.Module, path: Path) -> None:
 
     Raises:
         ModelError: the file is broken or doesn't hold exactly the model's trainable parameters.
-
     """
     try:
         stored = load_file(path)

@@ -13,7 +13,6 @@ def hybrid_probability(schedule: str, step: int, n_steps: int) -> float:
 
     Raises:
         ParamsError: the schedule is unknown.
-
     """
     match schedule:
         case "linear":

@@ -35,7 +35,6 @@ class PlanSettings:
         n_candidates: candidates per prompt, the target among them.
         negatives: rule for negatives, as in candidates.negatives.
         history_length: latest items shown.
-
     """
 
     seed: int

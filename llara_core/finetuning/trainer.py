@@ -37,7 +37,6 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
 
     Raises:
         ModelError: the batch can't be divided among the processes.
-
     """
     per_round = params.micro_batch_size * n_processes()
     if params.batch_size % per_round:

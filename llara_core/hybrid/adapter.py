@@ -40,7 +40,6 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm) -> peft.PeftModel:
 
     Raises:
         ParamsError: no layer has one of the names.
-
     """
     config = peft.LoraConfig(
         task_type=peft.TaskType.CAUSAL_LM,
@@ -81,7 +80,6 @@ def read_manifest(folder: Path, items_digest: str) -> AdapterManifest:
 
     Raises:
         ArtifactError: it is missing or broken, or the adapter was trained on another item table.
-
     """
     path = folder / _MANIFEST
     if not path.is_file():
@@ -105,7 +103,6 @@ def load_adapter(
 
     Raises:
         ArtifactError: weights are missing or don't fit the base model.
-
     """
     try:
         adapted = peft.PeftModel.from_pretrained(llm, str(folder))

@@ -17,7 +17,6 @@ def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreT
     Raises:
         ModelError: it can't be had or read.
         SourceError: its file can't be downloaded or isn't the pinned one.
-
     """
     folder = _folder(llm)
     transformers_logging.disable_progress_bar()

@@ -16,7 +16,6 @@ def pad_prompts(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, T
 
     Returns:
         input_ids [B, S], attention_mask [B, S], slot_mask [B, S] bool, slot_items [K].
-
     """
     return _stack(prompts, [[]] * len(prompts), filler_id, left=True)
 
@@ -28,7 +27,6 @@ def pad_examples(
 
     Returns:
         what `pad_prompts` does, and labels [B, S]: the answer's ids, elsewhere IGNORED.
-
     """
     batch = _stack(prompts, answers, filler_id, left=False)
     labels = torch.full_like(batch["input_ids"], IGNORED)

@@ -21,7 +21,6 @@ def converted_folder(llm: PackagedLlm) -> Path:
 
     Raises:
         SourceError: the GGUF file can't be had or isn't the pinned one.
-
     """
     folder = cache_directory() / f"{Path(llm.file).stem}-{llm.sha256[:12]}"
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,6 @@ class HybridCausalLM(nn.Module):
             slot_mask: [B, S] bool with K slots.
             slot_items: [K] item ids.
             labels: [B, S], IGNORED outside the answer.
-
         """
         embeddings = self.embed(input_ids, slot_mask, slot_items)
         states = self.backbone(

@@ -28,7 +28,6 @@ class Projector(nn.Module):
         Args:
             embeddings: [n, D] all items, without padding.
             output_rms: root mean square of the language model's token embeddings.
-
         """
         self.first.weight.div_(embeddings.square().mean().sqrt())
         self.first.bias.zero_()

@@ -16,7 +16,6 @@ def splice(token_embeddings: Tensor, slot_mask: Tensor, slot_vectors: Tensor) ->
 
     Raises:
         ValueError: the mask doesn't have K slots.
-
     """
     if (slots := int(slot_mask.sum())) != len(slot_vectors):
         raise ValueError(f"slot_vectors must have one vector for each of the {slots} slots, got {len(slot_vectors)}")

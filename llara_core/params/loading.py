@@ -38,7 +38,6 @@ def load_params(path: Path) -> Params:
 
     Raises:
         ParamsError: naming every unusable field by its dotted path, the expectation and the value found.
-
     """
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; run the command in the repository's root")

@@ -20,7 +20,6 @@ class EncodedPrompt:
         input_ids: [S]; a slot holds the filler token.
         slot_mask: [S] True where a behavioural token goes.
         slot_items: [K] item ids, in the order of the slots.
-
     """
 
     input_ids: list[int]
@@ -36,7 +35,6 @@ class PromptEncoder:
 
         Raises:
             ModelError: the tokenizer has no end-of-text token, or no token that can fill a slot.
-
         """
         self._tokenizer = tokenizer
         self._max_length = max_length
@@ -56,7 +54,6 @@ class PromptEncoder:
 
         Raises:
             ModelError: it is longer than the model can read.
-
         """
         ids, mask, items = list(self._bos), [False] * len(self._bos), []
         for segment in segments:

@@ -35,7 +35,6 @@ class PromptWriter:
         separator: stands between the items of a list.
         nouns: what the dataset calls its items.
         titles: by item id; index 0 is padding.
-
     """
 
     templates: tuple[str, ...]
@@ -58,7 +57,6 @@ class PromptWriter:
             history: item ids, the latest last.
             candidates: item ids in the order in which they are offered.
             hybrid: whether behavioural tokens stand beside the titles (paper, section 3.2).
-
         """
         lists = {"history": history, "candidates": candidates}
         words = {"n_candidates": str(len(candidates)), **self.nouns}

@@ -13,7 +13,6 @@ def full_softmax_cross_entropy(model: SequentialRecommender, inputs: Tensor, tar
         model: the recommender.
         inputs: [B, T] item ids, padded on the right with 0.
         targets: [B, T] the next item at each position, 0 where there is none.
-
     """
     real = targets != PADDING_ID
     return cross_entropy(model.scores(model(inputs)[real]), targets[real])

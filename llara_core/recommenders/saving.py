@@ -35,7 +35,6 @@ def load_recommender(folder: Path, items_digest: str) -> SequentialRecommender:
 
     Raises:
         ArtifactError: it is missing, broken, or was trained on another item table.
-
     """
     if not (folder / _CONFIG).is_file():
         raise ArtifactError(f"{folder / _CONFIG}: no such file; run `dvc repro pretrain`")

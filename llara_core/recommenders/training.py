@@ -47,7 +47,6 @@ def train_recommender(
 
     Raises:
         ModelError: the loss is not finite.
-
     """
     generator = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=params.lr, weight_decay=params.weight_decay)

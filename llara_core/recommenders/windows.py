@@ -19,7 +19,6 @@ def cut_windows(sequences: list[np.ndarray], length: int, generator: np.random.G
 
     Raises:
         DataError: no sequence has two items.
-
     """
     windows = []
     for items in sequences:

@@ -18,7 +18,6 @@ class Grouped:
         item_ids: [N] int32, 1 to n.
         timestamps: [N] int64, seconds.
         catalogue: [n] int64 index in the raw catalogue of item id 1, 2, …
-
     """
 
     raw_users: pa.Array
@@ -37,7 +36,6 @@ def group_by_user(log: Interactions, *, ties: str, unused_items: str) -> Grouped
             file, as in the authors' stable sort; `item_id`: the one whose item stands first in the catalogue, so that
             the order of rows doesn't matter.
         unused_items: `keep` the items that nobody has interacted with, as possible negatives, or `drop` them.
-
     """
     order = np.lexsort((log.items, log.timestamps, log.users) if ties == "item_id" else (log.timestamps, log.users))
     users, items, timestamps = log.users[order], log.items[order], log.timestamps[order]

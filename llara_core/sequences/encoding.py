@@ -21,7 +21,6 @@ class Interactions:
         timestamps: [N] int64 seconds.
         raw_users: raw user ids, ascending.
         n_items: size of the catalogue.
-
     """
 
     users: np.ndarray
@@ -46,7 +45,6 @@ def encode_interactions(table: pa.Table, catalogue: pa.Array) -> Interactions:
 
     Raises:
         DataError: there are no interactions, or one of them has no user, no timestamp or an unknown item.
-
     """
     if not len(table):
         raise DataError("the raw data must hold interactions, got none")

@@ -20,7 +20,6 @@ def filter_interactions(
 
     Raises:
         DataError: a step leaves nothing.
-
     """
     steps = {
         "min_rating": (filters.min_rating is not None, lambda log: log.ratings >= filters.min_rating),

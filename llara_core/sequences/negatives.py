@@ -36,7 +36,6 @@ def draw_candidates(
 
     Raises:
         DataError: a row has fewer than size − 1 possible negatives.
-
     """
     chunks = [slice(start, start + _CHUNK) for start in range(0, len(targets), _CHUNK)]
     rows = [

@@ -43,7 +43,6 @@ def group_out_of_core(
     Raises:
         DataError: a column is missing or holds what it may not, more than 1 % of interactions are of items outside the
             catalogue, or a filter leaves nothing.
-
     """
     with TemporaryDirectory(prefix="llara-duckdb-") as scratch:
         connection = duckdb.connect(str(Path(scratch) / "log.duckdb"))

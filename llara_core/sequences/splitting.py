@@ -16,7 +16,6 @@ def split_sequences(grouped: Grouped, params: Split, user_splits: dict[Any, str]
 
     Raises:
         DataError: a split would be empty.
-
     """
     rules = {
         "first_interaction": _by_first_interaction,

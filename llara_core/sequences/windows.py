@@ -16,7 +16,6 @@ class Examples:
     Attributes:
         rows: [E] row of the user in the sequences.
         positions: [E] index of the target in the user's sequence.
-
     """
 
     rows: np.ndarray

@@ -15,7 +15,6 @@ def extract_member(archive: Path, member: str, destination: Path) -> None:
 
     Raises:
         SourceError: the archive is broken, lacks the member, or the member expands beyond all reason.
-
     """
     try:
         with zipfile.ZipFile(archive) as file, destination.open("wb") as out:

@@ -19,7 +19,6 @@ def download(url: str, destination: Path) -> None:
 
     Raises:
         SourceError: after three failed attempts, or at once when the server refuses.
-
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:

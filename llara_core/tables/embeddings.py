@@ -26,7 +26,6 @@ def read_embeddings(path: Path, items_digest: str, n_items: int, dim: int) -> np
 
     Raises:
         ArtifactError: other items, another count or dimension, or a value that is not finite.
-
     """
     table, digest = read_table(path, _schema(dim))
     require_same_items(path, digest, items_digest)

@@ -26,7 +26,6 @@ class Items:
         raw_item_ids: [n] ids of the raw data.
         titles: [n] non-empty, unique.
         n_train: [n] interactions of the training users.
-
     """
 
     raw_item_ids: pa.StringArray

@@ -26,7 +26,6 @@ def read_table(path: Path, schema: pa.Schema) -> tuple[pa.Table, str]:
 
     Raises:
         ArtifactError: the file is missing, unreadable, of another schema version or of another schema.
-
     """
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file; run `dvc repro` to produce it")
@@ -49,7 +48,6 @@ def require_same_items(path: Path, found: str, expected: str) -> None:
 
     Raises:
         ArtifactError: when `found`, the digest stored at `path`, isn't the `expected` one of items.parquet.
-
     """
     if found != expected:
         raise ArtifactError(

@@ -32,7 +32,6 @@ class Predictions:
         answers: [R] the answer's text.
         matched_items: [R] the candidate it names, NO_ITEM if none or several.
         scores: [R, C] log-likelihood by candidate (nats), or None where the model wrote freely.
-
     """
 
     answers: list[str]

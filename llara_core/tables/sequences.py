@@ -36,7 +36,6 @@ class Sequences:
         offsets: [U + 1] int64; user u's interactions are offsets[u] to offsets[u + 1].
         item_ids: [N] int32.
         timestamps: [N] int64, seconds since 1970, ascending within a user.
-
     """
 
     user_ids: np.ndarray
