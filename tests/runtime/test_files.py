@@ -39,6 +39,16 @@ def test_a_directory_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".out.abc.tmp").mkdir()
+    (tmp_path / ".out.abc.tmp" / "half").write_text("half")
+    (tmp_path / ".file.abc.tmp").write_text("half")
+    (tmp_path / ".other.abc.tmp").write_text("not ours")
+    with atomic_directory(tmp_path / "out"), atomic_file(tmp_path / "file"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.abc.tmp", "file", "out"]
+
+
 def test_json_is_sorted_and_rounded_to_six_decimals(tmp_path: Path) -> None:
     write_json(tmp_path / "m.json", {"b": 1 / 3, "a": [2, {"c": 0.1 + 0.2}]})
     assert (tmp_path / "m.json").read_text() == (
