@@ -54,6 +54,8 @@ def group_out_of_core(
             log.encode(folder, columns, catalogue)
             report = _filter(log, filters, seed)
             return log.grouped(len(catalogue), filters.unused_items), report, log.repairs
+        except duckdb.OutOfMemoryException as error:
+            raise DataError(f"datasets.*.memory_limit must be larger for this data, got {memory_limit}") from error
         except duckdb.Error as error:
             raise DataError(f"{folder}: not readable as partitioned Parquet: {str(error).splitlines()[0]}") from error
         finally:
@@ -177,7 +179,9 @@ def _filter(log: _Log, filters: Filters, seed: int) -> dict[str, dict[str, int]]
 
         return keep
 
-    if filters.min_rating is not None and (missing := log.rows("SELECT count(*) - count(r) FROM log")[0][0]):
+    # To DuckDB NaN is a number, and larger than all others.
+    without = "SELECT count(*) FROM log WHERE r IS NULL OR isnan(r)"
+    if filters.min_rating is not None and (missing := log.rows(without)[0][0]):
         raise DataError(f"datasets.*.filters.min_rating needs a rating in every interaction, got {missing} without")
     steps: dict[str, tuple[bool, Callable[[], None]]] = {
         "min_rating": (filters.min_rating is not None, lambda: log.keep(f"r >= {filters.min_rating}")),

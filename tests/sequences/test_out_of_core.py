@@ -109,6 +109,14 @@ def test_unusable_logs(tmp_path: Path, changes: dict, expected: str) -> None:
         group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
 
 
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_rating_is_refused_where_ratings_count(tmp_path: Path, missing: float | None) -> None:
+    _partition(tmp_path, _table(rating=[5.0, missing]), 1)
+    filters = KEEP_ALL.model_copy(update={"min_rating": 3.0})
+    with pytest.raises(DataError, match="needs a rating in every interaction, got 1 without"):
+        group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), filters, 0, "200MB")
+
+
 def test_missing_columns_and_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not readable as partitioned Parquet"):
         group_out_of_core(tmp_path, NAMES, pa.array([1, 2]), KEEP_ALL, 0, "200MB")
