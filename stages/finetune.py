@@ -8,12 +8,6 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from llara_core.finetuning.checkpoints import (
-    discard_checkpoints,
-    experiment_fingerprint,
-    latest_checkpoint,
-    locked_checkpoints,
-)
 from llara_core.finetuning.curve import CURVE_COLUMNS, CurveCallback
 from llara_core.finetuning.plan import PlanSettings, TrainingPlan
 from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
@@ -27,6 +21,12 @@ from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
+from llara_core.runtime.checkpoints import (
+    discard_checkpoints,
+    experiment_fingerprint,
+    latest_checkpoint,
+    locked_checkpoints,
+)
 from llara_core.runtime.compute import choose_device, is_main_process, seed_torch
 from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_json

@@ -32,12 +32,42 @@ def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, flo
     return share, low, high
 
 
+def mean_with_interval(values: np.ndarray, users: np.ndarray) -> tuple[float, float, float]:
+    """Mean of values in 0..1 and its 95 % interval by Student's t, with users as clusters.
+
+    Args:
+        values: [R].
+        users: [R] the user of each value.
+
+    Returns:
+        mean, low, high.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not len(values):
+        raise ValueError("values must not be empty")
+    mean = float(values.mean())
+    _, clusters, sizes = np.unique(users, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return mean, 0.0, 1.0
+    deviation = np.sqrt(_ratio_variance(mean, np.bincount(clusters, weights=values), sizes))
+    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(sizes) - 1) * deviation)
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def _ratio_variance(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
+    """Between-user variance of Σ totals / Σ sizes."""
+    n_users = len(sizes)
+    residuals = totals - share * sizes
+    return n_users / (n_users - 1) * float(residuals @ residuals) / int(sizes.sum()) ** 2
+
+
 def _effective_size(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
     n_users, n_hits = len(sizes), int(sizes.sum())
     if n_users < 2 or n_users == n_hits or share in (0.0, 1.0):
         return float(n_users)
-    residuals = totals - share * sizes
-    variance = n_users / (n_users - 1) * float(residuals @ residuals) / n_hits**2
+    variance = _ratio_variance(share, totals, sizes)
     return float(np.clip(share * (1 - share) / variance, n_users, n_hits)) if variance else float(n_hits)
 
 

@@ -1,6 +1,5 @@
 """Hugging Face's Trainer, fed by a training plan, with checkpoints of our own."""
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -10,17 +9,17 @@ from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from llara_core.errors import ModelError
-from llara_core.finetuning.checkpoints import (
-    load_optimizer,
-    load_trainable,
-    prune_checkpoints,
-    save_optimizer,
-    save_trainable,
-)
 from llara_core.hybrid.batching import pad_examples
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.sections import Train
 from llara_core.prompting.encoding import EncodedPrompt
+from llara_core.runtime.checkpoints import (
+    load_optimizer,
+    load_trainable,
+    new_checkpoint,
+    save_optimizer,
+    save_trainable,
+)
 from llara_core.runtime.compute import n_processes
 from llara_core.runtime.logs import LOGGER
 
@@ -124,17 +123,11 @@ class HybridTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         if not self.is_world_process_zero():
             return
-        folder = Path(self.args.output_dir)
-        final = folder / f"step-{self.state.global_step}"
-        temporary = folder / f".{final.name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        save_trainable(self.model, temporary / _WEIGHTS)
-        save_optimizer(self.optimizer, temporary / _OPTIMIZER)
-        save_file({"cpu": torch.get_rng_state()}, temporary / _RANDOM)
-        self.state.save_to_json(str(temporary / _STATE))
-        temporary.rename(final)
-        prune_checkpoints(folder, keep=final)
+        with new_checkpoint(Path(self.args.output_dir), self.state.global_step) as folder:
+            save_trainable(self.model, folder / _WEIGHTS)
+            save_optimizer(self.optimizer, folder / _OPTIMIZER)
+            save_file({"cpu": torch.get_rng_state()}, folder / _RANDOM)
+            self.state.save_to_json(str(folder / _STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         load_trainable(self.model, Path(resume_from_checkpoint) / _WEIGHTS)

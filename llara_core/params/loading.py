@@ -48,8 +48,13 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        problems = [line for details in error.errors() for line in _describe(details)]
-        raise ParamsError(f"{path}: " + "; ".join(problems)) from error
+        raise ParamsError(f"{path}: {describe_problems(error)}") from error
+
+
+def describe_problems(error: ValidationError, inside: tuple[str, ...] = ()) -> str:
+    """All that pydantic found, each with dotted path (below `inside`), expectation and value, in one line."""
+    found = [{**details, "loc": (*inside, *details["loc"])} for details in error.errors()]
+    return "; ".join(line for details in found for line in _describe(details))
 
 
 def _describe(details: ErrorDetails) -> list[str]:

@@ -6,7 +6,9 @@ from pydantic import model_validator
 
 from llara_core.params.base import Count, Section
 from llara_core.params.datasets import Dataset
+from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
+    Baselines,
     Candidates,
     Curriculum,
     Eval,
@@ -14,7 +16,6 @@ from llara_core.params.sections import (
     Lora,
     Projector,
     Prompt,
-    SasRec,
     Selector,
     Split,
     Train,
@@ -29,10 +30,12 @@ class Params(Section):
     recommender: Selector
     llm: Selector
     datasets: dict[str, Dataset]
-    recommenders: dict[str, SasRec]
+    recommenders: dict[str, Recommender]
     llms: dict[str, Llm]
     split: Split
     candidates: Candidates
+    pretrain: Pretrain
+    baselines: Baselines
     prompt: Prompt
     projector: Projector
     lora: Lora
@@ -46,7 +49,7 @@ class Params(Section):
         return self.datasets[self.dataset.name]
 
     @property
-    def selected_recommender(self) -> SasRec:
+    def selected_recommender(self) -> Recommender:
         """The entry of `recommenders` that `recommender.name` chooses."""
         return self.recommenders[self.recommender.name]
 
@@ -57,7 +60,12 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if problems := [*_unknown_selections(self), *_template_problems(self), *_eval_problems(self)]:
+        if problems := [
+            *_unknown_selections(self),
+            *_window_problems(self),
+            *_template_problems(self),
+            *_eval_problems(self),
+        ]:
             raise ValueError("\n".join(problems))
         return self
 
@@ -72,6 +80,16 @@ def _unknown_selections(params: Params) -> list[str]:
         f"{field} must be one of {', '.join(sorted(entries))}, got {name!r}"
         for field, name, entries in choices
         if name not in entries
+    ]
+
+
+def _window_problems(params: Params) -> list[str]:
+    """A model that was trained on shorter inputs than it is shown would be asked about what it never saw."""
+    shown = params.split.history_length
+    return [
+        f"recommenders.{name}.window + overlap must be ≥ split.history_length {shown}, got {entry.max_length}"
+        for name, entry in params.recommenders.items()
+        if entry.max_length < shown
     ]
 
 

@@ -62,28 +62,6 @@ class Candidates(Section):
     draws: Draws
 
 
-class SasRec(Section):
-    """SASRec and its training recipe."""
-
-    encoder: Literal["sasrec"]
-    dim: PositiveInt
-    blocks: PositiveInt
-    heads: PositiveInt
-    dropout: Dropout
-    window: Annotated[int, Field(ge=2)]
-    batch_size: PositiveInt
-    lr: PositiveFloat
-    weight_decay: Annotated[float, Field(ge=0)]
-    max_epochs: PositiveInt
-    patience: PositiveInt
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.dim % self.heads:
-            raise ValueError(f"dim must be a multiple of heads {self.heads}, got {self.dim}")
-        return self
-
-
 class PackagedLlm(Section):
     """A GGUF file that a Python package ships; converted once to safetensors."""
 
@@ -180,3 +158,16 @@ class Eval(Section):
     template: Count
     batch_size: PositiveInt
     length_normalized: bool
+
+
+class Baselines(Section):
+    """The Markov chain that recommenders are compared with.
+
+    The latest `context` items of a history each predict what followed them within `reach` steps; an item counts `decay`
+    times as much as the one after it, and `smoothing` pseudo-counts spread by popularity are what it backs off to.
+    """
+
+    context: PositiveInt
+    reach: PositiveInt
+    decay: Annotated[float, Field(gt=0, le=1)]
+    smoothing: PositiveFloat

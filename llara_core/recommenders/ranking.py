@@ -1,27 +1,128 @@
-"""Scoring, and where the target ranks."""
+"""Ranking the whole catalogue, or candidates, by any scorer, without ever holding all scores at once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from llara_core.recommenders.model import PADDING_ID, SequentialRecommender
+from llara_core.errors import DataError
+from llara_core.recommenders.model import SequentialRecommender
 
-_BATCH = 1024
+# Scores [E, n + 1] of every item as the next one after histories [E, L] (padded on the left with 0); padding has -inf.
+Scorer = Callable[[np.ndarray], Tensor]
 
-
-@torch.no_grad()
-def score_next_items(model: SequentialRecommender, histories: np.ndarray) -> np.ndarray:
-    """[E, n + 1] float32 scores of every item after histories [E, L]; padding gets -inf."""
-    model.eval()
-    device = next(model.parameters()).device
-    parts = torch.from_numpy(histories.astype(np.int64)).split(_BATCH)
-    return torch.cat([model.next_item_scores(part.to(device)).cpu() for part in parts]).numpy()
+COVERAGE_AT = 10
+_SCORES_AT_ONCE = 1 << 24  # 64 MiB of float32
 
 
-def popularity_scores(popularity: np.ndarray, n_examples: int) -> np.ndarray:
-    """[E, n + 1] the same scores for everyone: interactions in training; padding gets -inf."""
-    scores = popularity.astype(np.float32)
-    scores[PADDING_ID] = -np.inf
-    return np.broadcast_to(scores, (n_examples, len(scores)))
+@dataclass(frozen=True)
+class RankingTask:
+    """E examples.
+
+    Attributes:
+        histories: [E, L] latest items, padded on the left with 0.
+        targets: [E] the next item.
+        seen: items that the user of an example has had, in any order; None ranks them like all others.
+    """
+
+    histories: np.ndarray
+    targets: np.ndarray
+    seen: Callable[[int], np.ndarray] | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Where targets rank in the whole catalogue.
+
+    Attributes:
+        ranks: [E] 1-based; ties count against the target.
+        recommended: [n + 1] bool, whether an item is among anybody's first COVERAGE_AT.
+    """
+
+    ranks: np.ndarray
+    recommended: np.ndarray
+
+
+def neural_scorer(model: SequentialRecommender) -> Scorer:
+    """Scores by a trained recommender, on its device."""
+    device = model.output_weights.device
+
+    @torch.no_grad()
+    def score(histories: np.ndarray) -> Tensor:
+        model.eval()
+        return model.next_item_scores(torch.from_numpy(histories.astype(np.int64)).to(device))
+
+    return score
+
+
+def _chunks(histories: np.ndarray, n_items: int) -> Iterator[slice]:
+    """Divide examples such that their scores fit into memory, once it is sure that they can be scored.
+
+    Raises:
+        DataError: an example has no history, or an item that isn't in the table.
+    """
+    if len(histories):
+        if not (histories > 0).any(axis=1).all():
+            raise DataError("a history must have at least one item, got an empty one")
+        if histories.min() < 0 or histories.max() > n_items:
+            raise DataError(
+                f"item ids must lie in the item table 1..{n_items}, got {histories.min()}..{histories.max()}"
+            )
+    size = max(1, _SCORES_AT_ONCE // (n_items + 1))
+    return (slice(start, start + size) for start in range(0, len(histories), size))
+
+
+def rank_catalogue(score: Scorer, task: RankingTask, n_items: int) -> Ranking:
+    """Rank each target among all items, less those that the user has had; a target consumed again stays in.
+
+    Raises:
+        DataError: an example has no history, or an item that isn't in the table.
+    """
+    found = np.zeros(len(task.targets), dtype=np.int64)
+    recommended = np.zeros(n_items + 1, dtype=bool)
+    for chunk in _chunks(task.histories, n_items):
+        scores = score(task.histories[chunk])
+        targets = torch.from_numpy(task.targets[chunk].astype(np.int64)).to(scores.device)
+        own = scores.gather(1, targets[:, None])
+        if task.seen is not None:
+            seen = [task.seen(example) for example in range(*chunk.indices(len(task.targets)))]
+            rows = torch.from_numpy(np.repeat(np.arange(len(seen)), [len(items) for items in seen]))
+            scores[
+                rows.to(scores.device), torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)
+            ] = -torch.inf
+            scores.scatter_(1, targets[:, None], own)
+        found[chunk] = (scores >= own).sum(dim=1).cpu().numpy()
+        best = scores.topk(min(COVERAGE_AT, n_items), dim=1)
+        recommended[best.indices[best.values > -torch.inf].cpu().numpy()] = True
+    return Ranking(found, recommended)
+
+
+def rank_candidates(
+    score: Scorer, histories: np.ndarray, example: np.ndarray, candidates: np.ndarray, target_indices: np.ndarray
+) -> np.ndarray:
+    """[R] 1-based rank of the target among its candidates; ties count against it.
+
+    Args:
+        score: of all items.
+        histories: [E, L] of the distinct examples.
+        example: [R] which of them each candidate set belongs to.
+        candidates: [R, C] item ids.
+        target_indices: [R] column of the target.
+
+    Raises:
+        DataError: an example has no history, or an item that isn't in the table.
+    """
+    found = np.zeros(len(example), dtype=np.int64)
+    order = np.argsort(example, kind="stable")
+    for chunk in _chunks(histories, int(max(candidates.max(initial=1), histories.max(initial=1)))):
+        first, last = np.searchsorted(example[order], [chunk.start, chunk.stop])
+        sets = order[first:last]
+        scores = score(histories[chunk]).cpu().numpy()
+        among = scores[(example[sets] - chunk.start)[:, None], candidates[sets]]
+        found[sets] = ranks(among, target_indices[sets])
+    return found
 
 
 def ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -30,26 +131,28 @@ def ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return (scores >= own).sum(axis=1)
 
 
-def candidate_ranks(scores: np.ndarray, candidates: np.ndarray, target_indices: np.ndarray) -> np.ndarray:
-    """[R] rank of the target among its candidates [R, C], given scores [R, n + 1] of all items."""
-    return ranks(np.take_along_axis(scores, candidates, axis=1), target_indices)
-
-
-def without_history(scores: np.ndarray, histories: list[np.ndarray], targets: np.ndarray) -> np.ndarray:
-    """Scores [E, n + 1] with the items a user has had at -inf, except a target consumed again."""
-    masked = scores.copy()
-    for row, (items, target) in enumerate(zip(histories, targets, strict=True)):
-        own = masked[row, target]
-        masked[row, items] = -np.inf
-        masked[row, target] = own
-    return masked
-
-
 def hit_ratio(rank: np.ndarray, k: int) -> float:
     """Share of ranks [E] that are ≤ k."""
     return float((rank <= k).mean())
 
 
+def gains(rank: np.ndarray, k: int) -> np.ndarray:
+    """[E] 1 / log2(1 + rank) for ranks ≤ k and 0 beyond: NDCG with one relevant item (Järvelin & Kekäläinen 2002)."""
+    return np.where(rank <= k, 1 / np.log2(1 + rank), 0)
+
+
 def ndcg(rank: np.ndarray, k: int) -> float:
-    """Mean of 1 / log2(1 + rank) for ranks [E] ≤ k and 0 beyond (Järvelin & Kekäläinen 2002, one relevant item)."""
-    return float(np.where(rank <= k, 1 / np.log2(1 + rank), 0).mean())
+    """Mean gain of ranks [E] at cutoff k."""
+    return float(gains(rank, k).mean())
+
+
+def ranking_report(ranking: Ranking) -> dict[str, float | int]:
+    """HR@{1,5,10,20}, NDCG@{5,10,20}, mean reciprocal rank, and the share of items in anybody's first ten."""
+    rank = ranking.ranks
+    return {
+        **{f"hr_at_{k}": hit_ratio(rank, k) for k in (1, 5, 10, 20)},
+        **{f"ndcg_at_{k}": ndcg(rank, k) for k in (5, 10, 20)},
+        "mrr": float((1 / rank).mean()),
+        f"coverage_at_{COVERAGE_AT}": float(ranking.recommended[1:].mean()),
+        "n_examples": len(rank),
+    }

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from llara_core.errors import ArtifactError
+from llara_core.errors import ArtifactError, ParamsError
 from llara_core.params.base import Section
-from llara_core.params.sections import SasRec
+from llara_core.params.recommenders import Recommender
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.runtime.files import write_json
 
@@ -19,8 +19,9 @@ _WEIGHTS, _CONFIG = "model.safetensors", "config.json"
 class RecommenderConfig(Section):
     """Everything needed to rebuild a recommender, and the item table that its ids refer to."""
 
-    recommender: SasRec
+    recommender: Recommender
     n_items: int
+    history_length: int
     items_digest: str
 
 
@@ -40,9 +41,9 @@ def load_recommender(folder: Path, items_digest: str) -> SequentialRecommender:
         raise ArtifactError(f"{folder / _CONFIG}: no such file; run `dvc repro pretrain`")
     try:
         config = RecommenderConfig.model_validate(json.loads((folder / _CONFIG).read_text()))
-        model = build_recommender(config.recommender, config.n_items)
+        model = build_recommender(config.recommender, config.n_items, config.history_length)
         model.load_state_dict(load_file(folder / _WEIGHTS))
-    except (ValidationError, ValueError, SafetensorError, RuntimeError, OSError) as error:
+    except (ValidationError, ValueError, SafetensorError, RuntimeError, OSError, ParamsError) as error:
         raise ArtifactError(f"{folder}: not a readable recommender: {str(error).splitlines()[0]}") from error
     if config.items_digest != items_digest:
         raise ArtifactError(

@@ -1,93 +1,182 @@
-"""Pretraining a recommender: full-softmax cross-entropy over all positions, the best epoch chosen on validation."""
+"""Pretraining a recommender: about equal batches of windows, the best epoch chosen on validation, resumable."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from llara_core.errors import ModelError
-from llara_core.params.sections import SasRec
-from llara_core.recommenders.losses import full_softmax_cross_entropy
+from llara_core.params.recommenders import Pretrain, Recommender
+from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender
-from llara_core.recommenders.windows import batches, cut_windows
-
-_MAX_GRAD_NORM = 5.0
+from llara_core.recommenders.progress import Progress, load_progress, save_progress
+from llara_core.recommenders.windows import TrainingSequences, epoch_batches
+from llara_core.runtime.checkpoints import latest_checkpoint
+from llara_core.runtime.logs import LOGGER
+from llara_core.tables.items import PADDING_ID
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One epoch of the curve: mean training loss (nats per position) and NDCG@10 on validation."""
+class Recipe:
+    """All that decides how training goes, beside the data."""
 
-    epoch: int
-    loss: float
-    validation_ndcg_at_10: float
+    recommender: Recommender
+    pretrain: Pretrain
+    seed: int
 
 
 def train_recommender(
-    model: SequentialRecommender,
-    sequences: list[np.ndarray],
+    objective: Objective,
+    sequences: TrainingSequences,
     validate: Callable[[SequentialRecommender], float],
-    params: SasRec,
-    seed: int,
-) -> list[Epoch]:
-    """Train in place and leave the weights of the epoch with the highest `validate(model)`.
+    recipe: Recipe,
+    checkpoints: Path,
+) -> Progress:
+    """Train the objective's model in place and leave the weights of the epoch with the highest `validate(model)`.
+
+    Every random choice is a function of the seed and of epoch or step, so training that goes on from a checkpoint, or
+    is shared among processes, is the same training.
 
     Args:
-        model: freshly initialised, on its device.
-        sequences: item ids of each training user, chronological.
-        validate: NDCG@10 on validation, to be maximised; called once an epoch.
-        params: the recipe; training ends after `patience` epochs without improvement or `max_epochs` in all.
-        seed: of shuffling and window offsets.
+        objective: loss and freshly initialised model.
+        sequences: what to train on.
+        validate: NDCG@10 on validation, to be maximised; called once an epoch with the averaged weights.
+        recipe: the parameters; training ends after `patience` epochs without improvement or `max_epochs` in all.
+        checkpoints: this experiment's folder; training goes on from what it holds.
 
     Returns:
-        the curve.
+        the curve, and the time that it took.
 
     Raises:
-        ModelError: the loss is not finite.
+        ModelError: the loss or its gradient is not finite; the last checkpoint stays.
     """
-    generator = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=params.lr, weight_decay=params.weight_decay)
-    curve: list[Epoch] = []
-    best, best_weights = Epoch(0, float("nan"), -np.inf), model.state_dict()
-    with tqdm(range(1, params.max_epochs + 1), desc="pretrain", unit="epoch") as bar:
-        for epoch in bar:
-            loss = _train_epoch(model, optimizer, cut_windows(sequences, params.window, generator), params, generator)
-            if not np.isfinite(loss):
-                raise ModelError(f"the pretraining loss became {loss} in epoch {epoch}; lower recommenders.*.lr")
-            curve.append(Epoch(epoch, loss, validate(model)))
-            if curve[-1].validation_ndcg_at_10 > best.validation_ndcg_at_10:
-                best = curve[-1]
-                best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            bar.set_postfix(
-                loss=f"{loss:.3f}",
-                ndcg=f"{curve[-1].validation_ndcg_at_10:.4f}",
-                best=f"{best.validation_ndcg_at_10:.4f}",
-            )
-            if epoch - best.epoch >= params.patience:
-                break
-    model.load_state_dict(best_weights)
-    return curve
+    training = _Training(objective, sequences, recipe, checkpoints)
+    training.run(validate)
+    return training.progress
 
 
-def _train_epoch(
-    model: SequentialRecommender,
-    optimizer: torch.optim.Optimizer,
-    windows: np.ndarray,
-    params: SasRec,
-    generator: np.random.Generator,
-) -> float:
-    model.train()
-    device = model.items.weight.device
-    losses: list[Tensor] = []
-    for batch in batches(windows, params.batch_size, generator):
-        ids = torch.from_numpy(batch).to(device)
-        loss = full_softmax_cross_entropy(model, ids[:, :-1], ids[:, 1:])
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRAD_NORM)
-        optimizer.step()
-        losses.append(loss.detach())
-    return float(torch.stack(losses).mean())
+class _Training:
+    def __init__(self, objective: Objective, sequences: TrainingSequences, recipe: Recipe, folder: Path) -> None:
+        on_gpu = torch.cuda.is_available()
+        self.accelerator = Accelerator(mixed_precision="bf16" if on_gpu else "no", cpu=not on_gpu)
+        self.model = objective.model.to(self.accelerator.device)
+        if recipe.pretrain.compile:
+            self.model.encoder.compile(dynamic=True)
+        own = recipe.recommender
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(own.average))
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=own.lr, weight_decay=own.weight_decay, fused=True)
+        self.draw = objective.draw
+        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.sequences, self.recipe, self.folder = sequences, recipe, folder
+        self.best: dict[str, Tensor] = {}
+        self.progress = Progress()
+        if checkpoint := latest_checkpoint(folder):
+            self.progress, self.best = load_progress(checkpoint, self.model, self.average, self.optimizer)
+            LOGGER.info("resuming in epoch %d after step %d", self.progress.epoch, self.progress.step)
+
+    def run(self, validate: Callable[[SequentialRecommender], float]) -> None:
+        hidden = not self.accelerator.is_main_process
+        with tqdm(initial=self.progress.step, desc="pretrain", unit="step", disable=hidden) as bar:
+            while not self.progress.has_ended(self.recipe.pretrain):
+                self._train_epoch(bar)
+                self._end_epoch(validate)
+        self.model.load_state_dict(self.best)
+
+    def _train_epoch(self, bar: tqdm) -> None:
+        own, progress = self.recipe.recommender, self.progress
+        batches = epoch_batches(
+            self.sequences,
+            own.window,
+            own.overlap,
+            own.batch_positions,
+            self.recipe.seed,
+            progress.epoch,
+            skip=progress.batch,
+        )
+        self.objective.train()
+        started = time.perf_counter()
+        for inputs, targets, n_batches in batches:
+            loss = self._step(inputs, targets)
+            progress.add_step(loss, int((targets != PADDING_ID).sum()))
+            bar.total = n_batches * self.recipe.pretrain.max_epochs  # at most
+            bar.set_postfix(progress.summary(), refresh=False)
+            bar.update()
+            within = progress.batch < n_batches
+            if within and progress.step % self.recipe.pretrain.checkpoint_every == 0:
+                started = self._clock(started)
+                self._save()
+        self._clock(started)
+
+    def _clock(self, started: float) -> float:
+        now = time.perf_counter()
+        self.progress.training_seconds += now - started
+        return now
+
+    def _step(self, inputs: np.ndarray, targets: np.ndarray) -> float:
+        """Take one optimiser step on the whole batch and return its summed loss."""
+        rate = self._set_learning_rate()
+        step, seed = self.progress.step + 1, self.recipe.seed
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        negatives = self.draw(targets, np.random.default_rng([seed, step]))
+        # Dropout too is a function of the step, so that a resumed training needs no generator's state.
+        torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]))
+        loss = self.objective(*self._own_share(inputs, targets, negatives))
+        # Processes average their gradients, which makes up for the factor.
+        mean = loss * (world / (targets != PADDING_ID).sum())
+        self.optimizer.zero_grad()
+        self.accelerator.backward(mean)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.pretrain.max_grad_norm)
+        total = float(self.accelerator.reduce(loss.detach(), "sum"))
+        if not (np.isfinite(total) and torch.isfinite(norm)):
+            raise ModelError(self._not_finite(total, float(norm), step, rate))
+        self.optimizer.step()
+        self.average.update_parameters(self.model)
+        return total
+
+    def _set_learning_rate(self) -> float:
+        warmup = self.recipe.pretrain.warmup_steps
+        rate = self.recipe.recommender.lr * min(1.0, (self.progress.step + 1) / max(warmup, 1))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _own_share(self, inputs: np.ndarray, targets: np.ndarray, negatives: np.ndarray | None) -> list[Tensor | None]:
+        """Every n-th row of the batch, for this one of n processes; without rows left, one that has no target."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        if rank >= len(inputs):
+            inputs, targets = inputs[:1], np.zeros_like(targets[:1])
+            negatives = negatives[:1] if negatives is not None and negatives.ndim > 1 else negatives
+        else:
+            inputs, targets = inputs[rank::world], targets[rank::world]
+            negatives = negatives[rank::world] if negatives is not None and negatives.ndim > 1 else negatives
+        device = self.accelerator.device
+        return [None if part is None else torch.from_numpy(part).to(device) for part in (inputs, targets, negatives)]
+
+    def _not_finite(self, loss: float, norm: float, step: int, rate: float) -> str:
+        what = f"the pretraining loss became {loss}" if not np.isfinite(loss) else f"the gradient's norm became {norm}"
+        kept = latest_checkpoint(self.folder)
+        where = f"; {kept} is the last good checkpoint" if kept else ""
+        return f"{what} at step {step}, learning rate {rate:.2e}; lower recommenders.*.lr{where}"
+
+    def _end_epoch(self, validate: Callable[[SequentialRecommender], float]) -> None:
+        started = time.perf_counter()
+        averaged: SequentialRecommender = self.average.module.eval()
+        # One process's word counts: rounding must not make two of them stop at different epochs.
+        (quality,) = broadcast_object_list([validate(averaged)])
+        self.progress.validation_seconds += time.perf_counter() - started
+        rate = self.optimizer.param_groups[0]["lr"]
+        if self.progress.end_epoch(quality, rate):
+            self.best = {name: tensor.detach().clone() for name, tensor in averaged.state_dict().items()}
+        self._save()
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            save_progress(self.folder, self.progress, self.model, self.average, self.best, self.optimizer)

@@ -1,8 +1,12 @@
 """Seeds, devices and threads."""
 
 import os
+import re
+from pathlib import Path
 
 import torch
+
+_GIB = 2**30
 
 
 def seed_torch(seed: int) -> None:
@@ -28,3 +32,12 @@ def is_main_process() -> bool:
 def n_processes() -> int:
     """Return how many processes train together; accelerate sets WORLD_SIZE."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def peak_memory_gib() -> float:
+    """Return this process's highest memory use so far in GiB: of its GPU when it uses one, else of its main memory."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / _GIB
+    # Not getrusage: its ru_maxrss is inherited from the process that started this one.
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 / _GIB if found else 0.0

@@ -52,9 +52,11 @@ def last_positions(sequences: Sequences, split: str) -> Examples:
     return Examples(rows, end[rows] - 1)
 
 
-def training_items(sequences: Sequences) -> list[np.ndarray]:
-    """Item ids that each training user trains with, chronological."""
-    return [sequences.items_of(row)[: sequences.train_end[row]] for row in sequences.rows_of("train")]
+def training_bounds(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the flat items the part of each user begins and ends that trains, if it holds two items or more."""
+    rows = np.flatnonzero(sequences.train_end >= 2)
+    starts = sequences.offsets[rows]
+    return starts, starts + sequences.train_end[rows]
 
 
 def of_candidate_sets(sequences: Sequences, sets: CandidateSets) -> Examples:

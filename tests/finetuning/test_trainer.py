@@ -7,13 +7,6 @@ import torch
 from transformers import LlamaForCausalLM, TrainerCallback
 
 from llara_core.errors import ModelError
-from llara_core.finetuning.checkpoints import (
-    experiment_fingerprint,
-    latest_checkpoint,
-    load_trainable,
-    locked_checkpoints,
-    save_trainable,
-)
 from llara_core.finetuning.curve import CurveCallback
 from llara_core.finetuning.plan import TrainingPlan
 from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
@@ -23,6 +16,13 @@ from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm, Lora, Train
 from llara_core.prompting.encoding import PromptEncoder
+from llara_core.runtime.checkpoints import (
+    experiment_fingerprint,
+    latest_checkpoint,
+    load_trainable,
+    locked_checkpoints,
+    save_trainable,
+)
 from tests.conftest import make_llama
 
 

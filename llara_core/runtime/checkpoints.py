@@ -63,10 +63,20 @@ def discard_checkpoints(folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def prune_checkpoints(folder: Path, keep: Path) -> None:
-    """Remove every checkpoint but `keep`."""
+@contextmanager
+def new_checkpoint(folder: Path, step: int) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes the experiment's only checkpoint when the block succeeds."""
+    final = folder / f"step-{step}"
+    temporary = folder / f".{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.rename(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     for path in folder.glob("step-*"):
-        if path != keep:
+        if path != final:
             shutil.rmtree(path)
 
 

@@ -1,0 +1,71 @@
+"""The entries of `recommenders`, and `pretrain`: how whichever is chosen gets trained."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Probability, Section
+
+
+class EncoderChoice(Section):
+    """The name of a module in `llara_core.recommenders.encoders`, and the options that this module declares."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: Name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All fields but the name, not yet checked."""
+        return dict(self.model_extra or {})
+
+
+class Recommender(Section):
+    """An encoder over item vectors of width `dim`, and what training it wants.
+
+    Training windows have `window` targets; of `overlap` more items before them only the states are used. `average` is
+    the decay per step of the moving average of weights that validation and export use; 0 takes the weights themselves.
+    """
+
+    encoder: EncoderChoice
+    dim: PositiveInt
+    tied: bool
+    window: PositiveInt
+    overlap: Count
+    batch_positions: PositiveInt
+    lr: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)]
+    average: Annotated[float, Field(ge=0, lt=1)]
+
+    @property
+    def max_length(self) -> int:
+        """The longest input that training shows."""
+        return self.window + self.overlap
+
+
+class Loss(Section):
+    """What is minimised; `cross_entropy` reads `vocabulary_chunk`, the others draw `negatives` items.
+
+    `t` is gBCE's calibration (Petrov & Macdonald 2023); `proposal_power` shapes the popularity from which sampled softmax
+    draws, 0 being uniform.
+    """
+
+    name: Literal["cross_entropy", "sampled_softmax", "gbce", "bce"]
+    vocabulary_chunk: PositiveInt
+    negatives: PositiveInt
+    t: Probability
+    proposal_power: Probability
+
+
+class Pretrain(Section):
+    """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation."""
+
+    loss: Loss
+    warmup_steps: Count
+    max_grad_norm: PositiveFloat
+    max_epochs: PositiveInt
+    patience: PositiveInt
+    validation_examples: PositiveInt | None
+    exclude_seen: bool
+    checkpoint_every: PositiveInt
+    compile: bool

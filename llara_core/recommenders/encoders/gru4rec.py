@@ -1,0 +1,38 @@
+"""GRU4Rec: session-based recommendation with recurrent networks (Hidasi et al., ICLR 2016,
+https://arxiv.org/abs/1511.06939; losses and tied output after Hidasi & Karatzoglou, CIKM 2018,
+https://arxiv.org/abs/1706.03847).
+
+Deviations: item vectors instead of one-hot inputs (the later paper's constrained embeddings); sequences are independent
+rows of a batch instead of session-parallel streams; a linear map and a norm bring the hidden state back to the width of
+the item embedding, so that the hidden layer may be wider than it; full-softmax cross-entropy by default.
+"""
+
+from torch import Tensor, nn
+
+from llara_core.params.base import Dropout, PositiveInt, Section
+
+
+class Options(Section):
+    """Sizes; `dropout` acts on inputs, between layers and on the last hidden state."""
+
+    layers: PositiveInt
+    hidden: PositiveInt
+    dropout: Dropout
+
+
+class Encoder(nn.Module):
+    """Gated recurrent units over item vectors."""
+
+    def __init__(self, options: Options, dim: int, max_length: int) -> None:
+        """Build the layers for width `dim`; any length will do."""
+        super().__init__()
+        between = options.dropout if options.layers > 1 else 0.0
+        self.dropout = nn.Dropout(options.dropout)
+        self.gru = nn.GRU(dim, options.hidden, options.layers, batch_first=True, dropout=between)
+        self.out = nn.Linear(options.hidden, dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Map item vectors [B, T, D], padded on the right, to states [B, T, D]; state t has seen items 0..t."""
+        hidden, _ = self.gru(self.dropout(vectors * vectors.shape[-1] ** 0.5))
+        return self.norm(self.out(self.dropout(hidden)))

@@ -1,0 +1,1 @@
+"""Losses over next-item scores: what each needs drawn, and its sum over positions."""

@@ -1,0 +1,54 @@
+"""Losses that compare the target with a few drawn items instead of with all."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+
+def sampled_softmax(
+    states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, log_proposal: Tensor
+) -> Tensor:
+    """Sum over positions of softmax cross-entropy against shared negatives, with log-Q correction.
+
+    The exponentials of the K negatives, divided by K times the probability with which each was drawn, estimate the sum
+    over all items but the target without bias (Bengio & Senécal 2008, https://doi.org/10.1109/TNN.2007.912312). The
+    target, which isn't drawn but always there, gets no correction; a negative that happens to be the target is left out.
+
+    Args:
+        states: [P, D].
+        targets: [P] item ids.
+        weights: [n + 1, D].
+        negatives: [K] item ids, the same for all positions, drawn with replacement.
+        log_proposal: [n + 1] log-probability with which each item is drawn.
+    """
+    own = (states * weights[targets]).sum(dim=1, keepdim=True)
+    others = states @ weights[negatives].T - log_proposal[negatives] - math.log(len(negatives))
+    others = others.masked_fill(targets[:, None] == negatives, -torch.inf)
+    return (torch.cat([own, others], dim=1).logsumexp(dim=1) - own[:, 0]).sum()
+
+
+def generalized_bce(
+    states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, n_items: int, t: float
+) -> Tensor:
+    """Sum over positions of gBCE (Petrov & Macdonald, RecSys 2023, equations 8 and 14, https://arxiv.org/abs/2308.07192).
+
+    -(β log σ(s⁺) + Σ log(1 - σ(s⁻))) / (K + 1) with β = α (t (1 - 1/α) + 1/α), where α = K / (n - 1) is the share of the
+    other items that is drawn. t = 0, or drawing all, gives β = 1: binary cross-entropy; t = 1 gives β = α, which makes up
+    for the overconfidence that drawing few negatives causes.
+
+    Args:
+        states: [P, D].
+        targets: [P] item ids.
+        weights: [n + 1, D].
+        negatives: [P, K] item ids other than the target, the position's own.
+        n_items: n, without padding.
+        t: calibration, 0..1.
+    """
+    drawn = negatives.shape[1]
+    rate = drawn / (n_items - 1)
+    beta = rate * (t * (1 - 1 / rate) + 1 / rate)
+    own = (states * weights[targets]).sum(dim=1)
+    others = torch.einsum("pd,pkd->pk", states, weights[negatives])
+    return -(beta * logsigmoid(own) + logsigmoid(-others).sum(dim=1)).sum() / (drawn + 1)
