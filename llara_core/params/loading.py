@@ -53,19 +53,18 @@ def load_params(path: Path) -> Params:
 
 def describe_problems(error: ValidationError, inside: tuple[str, ...] = ()) -> str:
     """All that pydantic found, each with dotted path (below `inside`), expectation and value, in one line."""
-    found = [{**details, "loc": (*inside, *details["loc"])} for details in error.errors()]
-    return "; ".join(line for details in found for line in _describe(details))
+    return "; ".join(line for details in error.errors() for line in _describe(details, (*inside, *details["loc"])))
 
 
-def _describe(details: ErrorDetails) -> list[str]:
-    path, kind, value = _dotted(details["loc"]), details["type"], details["input"]
+def _describe(details: ErrorDetails, location: tuple[int | str, ...]) -> list[str]:
+    path, kind, value = _dotted(location), details["type"], details["input"]
     if kind == "value_error":
         prefix = f"{path}: " if path else ""
         return [prefix + line for line in str(details["ctx"]["error"]).splitlines()]
     if kind == "missing":
         return [f"{path} is missing"]
     if kind == "extra_forbidden":
-        return [f"{path} is unknown{_suggestion(details['loc'])}, got {value!r}"]
+        return [f"{path} is unknown{_suggestion(location)}, got {value!r}"]
     expectation = _EXPECTATIONS.get(kind)
     message = expectation.format(**details.get("ctx", {})) if expectation else f"is unusable ({details['msg']})"
     return [f"{path} {message}, got {value!r}"]

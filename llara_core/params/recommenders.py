@@ -46,8 +46,8 @@ class Recommender(Section):
 class Loss(Section):
     """What is minimised; `cross_entropy` reads `vocabulary_chunk`, the others draw `negatives` items.
 
-    `t` is gBCE's calibration (Petrov & Macdonald 2023); `proposal_power` shapes the popularity from which sampled softmax
-    draws, 0 being uniform.
+    `t` is gBCE's calibration (Petrov & Macdonald 2023). Sampled softmax draws by popularity to the `proposal_power`, 0
+    being uniform.
     """
 
     name: Literal["cross_entropy", "sampled_softmax", "gbce", "bce"]

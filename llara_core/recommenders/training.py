@@ -1,16 +1,17 @@
 """Pretraining a recommender: about equal batches of windows, the best epoch chosen on validation, resumable."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from llara_core.errors import ModelError
@@ -63,6 +64,17 @@ def train_recommender(
     return training.progress
 
 
+def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """How to update averages by the weights after step n: with a shorter memory at first, to forget the beginning."""
+
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], n_averaged: Tensor | int) -> None:
+        kept = min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        torch._foreach_lerp_(list(averages), list(weights), 1 - kept)
+
+    return update
+
+
 class _Training:
     def __init__(self, objective: Objective, sequences: TrainingSequences, recipe: Recipe, folder: Path) -> None:
         on_gpu = torch.cuda.is_available()
@@ -71,7 +83,7 @@ class _Training:
         if recipe.pretrain.compile:
             self.model.encoder.compile(dynamic=True)
         own = recipe.recommender
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(own.average))
+        self.average = AveragedModel(self.model, multi_avg_fn=_moving_average(own.average))
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=own.lr, weight_decay=own.weight_decay, fused=True)
         self.draw = objective.draw
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
@@ -168,7 +180,7 @@ class _Training:
 
     def _end_epoch(self, validate: Callable[[SequentialRecommender], float]) -> None:
         started = time.perf_counter()
-        averaged: SequentialRecommender = self.average.module.eval()
+        averaged = cast("SequentialRecommender", self.average.module.eval())
         # One process's word counts: rounding must not make two of them stop at different epochs.
         (quality,) = broadcast_object_list([validate(averaged)])
         self.progress.validation_seconds += time.perf_counter() - started

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llara_core.evaluation.baselines import ranking_metrics
 from llara_core.evaluation.matching import match_answer
 from llara_core.evaluation.metrics import answer_metrics
-from llara_core.evaluation.statistics import share_with_interval
+from llara_core.evaluation.recommenders import candidate_metrics
+from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
 from llara_core.tables.candidates import CandidateSets
+from tests.factories import make_sequences
 
 TITLES = ["Alien", "Alien 3", "Heat", "Monsters, Inc.", "M", "The Piano"]
 
@@ -84,6 +86,20 @@ def test_metrics_by_hand() -> None:
     assert metrics["n_examples"] == 4
 
 
+def test_a_mean_of_one_value_a_user_has_student_s_interval() -> None:
+    values = np.array([0.2, 0.5, 0.9, 0.4])
+    mean, low, high = mean_with_interval(values, np.arange(4))
+    expected = stats.t.interval(0.95, 3, loc=0.5, scale=stats.sem(values))
+    assert (mean, low, high) == pytest.approx((0.5, *expected))
+    repeated = mean_with_interval(np.repeat(values, 7), np.repeat(np.arange(4), 7))
+    assert repeated == pytest.approx((mean, low, high))  # draws that agree add nothing
+
+
+def test_a_mean_s_interval_stays_within_0_and_1() -> None:
+    assert mean_with_interval(np.array([0.3, 0.4]), np.array([1, 1])) == (pytest.approx(0.35), 0.0, 1.0)
+    assert mean_with_interval(np.array([0.0, 1.0]), np.array([1, 2])) == (0.5, 0.0, 1.0)
+
+
 def test_a_recommender_is_judged_on_the_candidates() -> None:
     sets = CandidateSets(
         example_ids=np.array([0, 0, 1]),
@@ -94,7 +110,10 @@ def test_a_recommender_is_judged_on_the_candidates() -> None:
         targets=np.array([2, 2, 1]),
         candidates=np.array([[2, 3], [1, 2], [1, 3]]),
     )
-    scores = np.array([[-np.inf, 9.0, 5.0, 1.0], [-np.inf, 2.0, 5.0, 2.0]])
-    metrics = ranking_metrics(scores, np.array([0, 0, 1]), sets)
-    assert metrics["hit_ratio_at_1"] == pytest.approx(1 / 3)  # 5 > 1; 5 < 9; the tie 2 = 2 is a miss
+    sequences = make_sequences([[1, 3, 2], [3, 2, 1]], ["test", "test"])
+    table = np.array([[-np.inf] * 4, [-np.inf, 0, 0, 0], [-np.inf, 2.0, 5.0, 2.0], [-np.inf, 9.0, 5.0, 1.0]])
+    metrics = candidate_metrics(lambda shown: torch.from_numpy(table[shown[:, -1]].copy()), sequences, sets, 10)
+    assert metrics["hit_ratio_at_1"] == pytest.approx(1 / 3)  # after 3: 5 > 1, 5 < 9; after 2: the tie 2 = 2 is a miss
+    assert metrics["ndcg_at_10"] == pytest.approx((1 + 2 / np.log2(3)) / 3)
+    assert metrics["ndcg_at_10_low"] <= metrics["ndcg_at_10"] <= metrics["ndcg_at_10_high"]
     assert metrics["n_users"] == 2

@@ -20,7 +20,7 @@ def _write(folder: Path, *changes: tuple[str, str]) -> Path:
 def test_shipped_params_are_valid_and_every_selection_resolves() -> None:
     params = load_params(ROOT / "params.yaml")
     assert params.selected_dataset.filters.min_rating == 3
-    assert params.selected_recommender.encoder == "sasrec"
+    assert params.selected_recommender.encoder.name == "sasrec"
     assert {llm.source for llm in params.llms.values()} == {"package", "huggingface"}
 
 
@@ -49,12 +49,24 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         (
             "recommender: {name: sasrec}",
             "recommender: {name: sas}",
-            "recommender.name must be one of sasrec, got 'sas'",
+            "recommender.name must be one of caser, gru4rec, hstu, sasrec, got 'sas'",
         ),
         ("  draws: 1\n", "  draws: 99\n", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
         ("{history} in", "{histroy} in", "prompt.templates[0] must use only the placeholders"),
-        ("heads: 2", "heads: 3", "dim must be a multiple of heads 3, got 64"),
+        (
+            "    window: 50",
+            "    window: 9",
+            "recommenders.sasrec.window + overlap must be ≥ split.history_length 10, got 9",
+        ),
+        (
+            "name: cross_entropy",
+            "name: bpr",
+            "pretrain.loss.name must be 'cross_entropy', 'sampled_softmax', 'gbce' or 'bce'",
+        ),
+        ("    negatives: 256", "    negatives: 0", "pretrain.loss.negatives must be ≥ 1, got 0"),
+        ("    t: 0.75", "    t: 1.5", "pretrain.loss.t must be ≤ 1.0, got 1.5"),
+        ("{name: sasrec, blocks", "{blocks", "recommenders.sasrec.encoder.name is missing"),
         ("micro_batch_size: 4", "micro_batch_size: 5", "batch_size must be a multiple of micro_batch_size 5, got 16"),
         ("revision: 12fd", "revision: main12fd", "llms.smollm2-135m-hub.revision must match"),
         ("source: package", "source: parcel", "llms.smollm2-135m must have 'source' one of"),
@@ -62,7 +74,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         (
             "lr: 1.0e-3\n    weight",
             'lr: "1e-3"\n    weight',
-            "lr must be a number (write 1.0e-4, not 1e-4), got '1e-3'",
+            "recommenders.sasrec.lr must be a number (write 1.0e-4, not 1e-4), got '1e-3'",
         ),
         ("validation_examples: 32", "validation_examples: 0", "train.validation_examples must be ≥ 1, got 0"),
         ("ties: item_id", "ties: name", "datasets.ml-1m.filters.ties must be 'file_order' or 'item_id', got 'name'"),

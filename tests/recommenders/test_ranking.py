@@ -1,17 +1,34 @@
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
+from llara_core.errors import DataError
+from llara_core.recommenders import ranking
+from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.ranking import (
-    candidate_ranks,
+    Ranking,
+    RankingTask,
+    Scorer,
+    gains,
     hit_ratio,
     ndcg,
-    popularity_scores,
+    neural_scorer,
+    rank_candidates,
+    rank_catalogue,
+    ranking_report,
     ranks,
-    without_history,
 )
+from tests.recommenders.recipes import tiny
+
+
+def table_scorer(table: np.ndarray) -> Scorer:
+    """Return the table's row of the latest item."""
+    return lambda histories: torch.from_numpy(table[histories[:, -1]].copy())
 
 
 def test_ties_count_against_the_target() -> None:
@@ -19,16 +36,70 @@ def test_ties_count_against_the_target() -> None:
     assert ranks(scores, np.array([0, 1, 2])).tolist() == [2, 3, 1]
 
 
-def test_candidate_ranks_look_at_candidates_alone() -> None:
-    scores = np.array([[-np.inf, 5.0, 4.0, 3.0, 2.0]])
-    assert candidate_ranks(scores, np.array([[4, 3]]), np.array([1])).tolist() == [1]
-    assert candidate_ranks(scores, np.array([[4, 1]]), np.array([0])).tolist() == [2]
+def test_a_catalogue_of_equal_scores_ranks_the_target_last() -> None:
+    table = np.zeros((4, 5))
+    table[:, 0] = -np.inf
+    task = RankingTask(np.array([[1], [2]]), np.array([3, 4]), seen=None)
+    assert rank_catalogue(table_scorer(table), task, 4).ranks.tolist() == [4, 4]
+    sets = np.array([[3, 1, 2]])
+    assert rank_candidates(table_scorer(table), np.array([[1]]), np.array([0]), sets, np.array([0])).tolist() == [3]
+
+
+@given(st.integers(0, 9999), st.booleans(), st.integers(1, 40))
+@settings(deadline=None)
+def test_ranks_are_those_of_sorting_one_by_one(seed: int, excluded: bool, at_once: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, examples = 7, 5
+    table = rng.integers(0, 4, size=(n + 1, n + 1)).astype(float)  # many ties
+    table[:, 0] = -np.inf
+    histories = np.concatenate([np.zeros((examples, 1), dtype=int), rng.integers(1, n + 1, size=(examples, 2))], axis=1)
+    targets = rng.integers(1, n + 1, size=examples)
+    seen = [rng.integers(1, n + 1, size=3) for _ in range(examples)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "_SCORES_AT_ONCE", at_once)
+        task = RankingTask(histories, targets, seen.__getitem__ if excluded else None)
+        found = rank_catalogue(table_scorer(table), task, n)
+    covered = set()
+    for i in range(examples):
+        rivals = [j for j in range(1, n + 1) if not (excluded and j in seen[i] and j != targets[i])]
+        scores = table[histories[i, -1]]
+        worse_than = sum(scores[j] >= scores[targets[i]] for j in rivals if j != targets[i])
+        assert found.ranks[i] == 1 + worse_than
+        covered |= set(rivals)  # fewer than ten, so all of them are recommended
+    assert set(np.flatnonzero(found.recommended)) == covered
+
+
+def test_candidates_are_ranked_among_themselves_for_their_own_history() -> None:
+    table = np.array([[0, 0, 0, 0, 0], [-np.inf, 5, 4, 3, 2], [-np.inf, 1, 2, 3, 4]], dtype=float)
+    rank = rank_candidates(
+        table_scorer(table),
+        histories=np.array([[0, 1], [1, 2]]),
+        example=np.array([1, 0, 1]),
+        candidates=np.array([[4, 3], [4, 3], [1, 4]]),
+        target_indices=np.array([1, 1, 1]),
+    )
+    assert rank.tolist() == [2, 1, 1]
 
 
 def test_metrics_by_hand() -> None:
     rank = np.array([1, 3, 11])
     assert hit_ratio(rank, 10) == pytest.approx(2 / 3)
     assert ndcg(rank, 10) == pytest.approx((1 + 1 / 2 + 0) / 3)  # 1 / log2(1 + 3) = 1 / 2
+    report = ranking_report(Ranking(rank, np.array([False, True, True, False, False])))
+    assert report == pytest.approx(
+        {
+            "hr_at_1": 1 / 3,
+            "hr_at_5": 2 / 3,
+            "hr_at_10": 2 / 3,
+            "hr_at_20": 1.0,
+            "ndcg_at_5": 0.5,
+            "ndcg_at_10": 0.5,
+            "ndcg_at_20": (1.5 + 1 / math.log2(12)) / 3,
+            "mrr": (1 + 1 / 3 + 1 / 11) / 3,
+            "coverage_at_10": 0.5,
+            "n_examples": 3,
+        }
+    )
 
 
 @given(st.integers(0, 999), st.integers(2, 12), st.integers(1, 12))
@@ -37,18 +108,18 @@ def test_ndcg_is_that_of_scikit_learn(seed: int, n_items: int, k: int) -> None:
     scores = generator.permuted(np.tile(np.arange(n_items, dtype=float), (5, 1)), axis=1)
     targets = generator.integers(n_items, size=5)
     relevance = np.eye(n_items)[targets]
-    assert ndcg(ranks(scores, targets), k) == pytest.approx(ndcg_score(relevance, scores, k=min(k, n_items)))
+    assert gains(ranks(scores, targets), k).mean() == pytest.approx(ndcg_score(relevance, scores, k=min(k, n_items)))
 
 
-def test_popularity_never_names_padding() -> None:
-    scores = popularity_scores(np.array([0, 5, 2]), 2)
-    assert scores.shape == (2, 3)
-    assert np.isneginf(scores[:, 0]).all()
-    assert scores[1, 1:].tolist() == [5, 2]
-
-
-def test_seen_items_are_out_but_a_target_consumed_again_is_in() -> None:
-    scores = np.array([[0.0, 1.0, 2.0, 3.0]])
-    masked = without_history(scores, [np.array([2, 3])], np.array([3]))
-    assert masked.tolist() == [[0.0, 1.0, -np.inf, 3.0]]
-    assert scores[0, 2] == 2.0
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ([0, 0], "a history must have at least one item, got an empty one"),
+        ([1, 10], r"item ids must lie in the item table 1..9, got 1..10"),
+        ([-1, 2], r"item ids must lie in the item table 1..9, got -1..2"),
+    ],
+)
+def test_histories_that_cannot_be_scored_are_refused(history: list[int], message: str) -> None:
+    score = neural_scorer(build_recommender(tiny("gru4rec"), 9, history_length=8))
+    with pytest.raises(DataError, match=message):
+        rank_catalogue(score, RankingTask(np.array([history]), np.array([1]), None), 9)

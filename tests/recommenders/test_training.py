@@ -1,104 +1,250 @@
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from safetensors.torch import load_file
 
-from llara_core.errors import ArtifactError, DataError, ModelError
+from llara_core.errors import ModelError
 from llara_core.params.params import Params
-from llara_core.params.sections import SasRec
-from llara_core.recommenders.model import build_recommender
-from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
-from llara_core.recommenders.training import train_recommender
-from llara_core.recommenders.windows import batches, cut_windows
+from llara_core.params.recommenders import EncoderChoice, Pretrain
+from llara_core.recommenders import training
+from llara_core.recommenders.losses.objective import Objective
+from llara_core.recommenders.model import SequentialRecommender, build_recommender
+from llara_core.recommenders.progress import Progress
+from llara_core.recommenders.training import Recipe, train_recommender
+from llara_core.recommenders.windows import TrainingSequences
+from llara_core.runtime.checkpoints import latest_checkpoint
+from tests.conftest import ROOT
+from tests.recommenders.recipes import OPTIONS, tiny
+
+N_ITEMS = 6
+ITEMS = [[1, 2, 3, 4, 5, 6], [3, 4, 5, 6, 1, 2], [6, 1, 2, 3], [2, 3, 4, 5, 6, 1, 2, 3, 4], [5, 6]]
+ENDS = np.cumsum([len(items) for items in ITEMS])
+CYCLES = TrainingSequences(np.concatenate(ITEMS), ENDS - [len(items) for items in ITEMS], ENDS, N_ITEMS)
+POPULARITY = np.bincount(CYCLES.item_ids, minlength=N_ITEMS + 1)
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(1, 10), st.integers(0, 99))
-def test_every_position_after_the_first_is_a_target_once(lengths: list[int], length: int, seed: int) -> None:
-    starts = np.cumsum([0, *lengths])
-    sequences = [np.arange(start + 1, start + 1 + n) for start, n in zip(starts, lengths, strict=False)]
-    expected = sorted(item for items in sequences for item in items[1:].tolist())
-    if not expected:
-        with pytest.raises(DataError, match="at least two items"):
-            cut_windows(sequences, length, np.random.default_rng(seed))
-        return
-    windows = cut_windows(sequences, length, np.random.default_rng(seed))
-    inputs, targets = windows[:, :-1], windows[:, 1:]
-    assert sorted(targets[targets > 0].tolist()) == expected
-    # Items are numbered consecutively, so each target's input is the number before it.
-    assert (inputs[targets > 0] == targets[targets > 0] - 1).all()
-
-
-@given(st.integers(1, 20), st.integers(1, 7))
-def test_batches_hold_every_window_once_without_columns_of_padding(n: int, size: int) -> None:
-    windows = np.zeros((n, 5), dtype=np.int64)
-    for row in range(n):
-        windows[row, : 2 + row % 3] = row + 1
-    seen = [batch for batch in batches(windows, size, np.random.default_rng(0))]
-    assert sorted(batch[i, 0] for batch in seen for i in range(len(batch))) == list(range(1, n + 1))
-    assert all(batch.any(axis=0).all() for batch in seen)
-    assert all(len(batch) <= size for batch in seen)
+class KilledError(Exception):
+    """What stands for a kill."""
 
 
 @pytest.fixture
-def recipe(params: Params) -> SasRec:
-    changes = {"dim": 8, "window": 5, "dropout": 0.0, "lr": 0.02, "max_epochs": 30, "patience": 30, "batch_size": 4}
-    return params.recommenders["sasrec"].model_copy(update=changes)
+def settings(params: Params) -> Pretrain:
+    loss = params.pretrain.loss.model_copy(update={"negatives": 3})
+    changes = {"loss": loss, "max_epochs": 8, "patience": 8, "warmup_steps": 5, "checkpoint_every": 2, "compile": False}
+    return params.pretrain.model_copy(update=changes)
 
 
-SEQUENCES = [np.array([1, 2, 3, 4, 5, 6]), np.array([3, 4, 5, 6, 1, 2]), np.array([6, 1, 2, 3])]
+def train(
+    settings: Pretrain,
+    folder: Path,
+    validate: Callable[[SequentialRecommender], float] = lambda _: 0.0,
+    kind: str = "sasrec",
+    seed: int = 0,
+    **changes: object,
+) -> tuple[Progress, SequentialRecommender]:
+    folder.mkdir(exist_ok=True)
+    recipe = tiny(kind, **changes)
+    torch.manual_seed(seed)
+    model = build_recommender(recipe, N_ITEMS, history_length=8)
+    objective = Objective(model, settings.loss, POPULARITY)
+    return train_recommender(objective, CYCLES, validate, Recipe(recipe, settings, seed), folder), model
 
 
-def test_it_learns_a_cycle(recipe: SasRec) -> None:
-    torch.manual_seed(0)
-    model = build_recommender(recipe, 6)
-    curve = train_recommender(model, SEQUENCES, lambda _: 0.0, recipe.model_copy(update={"patience": 100}), seed=0)
-    assert len(curve) == 30
-    assert curve[-1].loss < 0.3 < curve[0].loss
+@pytest.mark.parametrize("kind", sorted(OPTIONS))
+@pytest.mark.parametrize("loss", ["cross_entropy", "sampled_softmax", "gbce", "bce"])
+def test_every_encoder_learns_a_cycle_with_every_loss(settings: Pretrain, tmp_path: Path, kind: str, loss: str) -> None:
+    settings = settings.model_copy(
+        update={"loss": settings.loss.model_copy(update={"name": loss}), "max_epochs": 40, "patience": 40}
+    )
+    best = iter(range(1, 41))  # keeps the last epoch
+    progress, model = train(settings, tmp_path, lambda _: float(next(best)), kind)
+    assert progress.curve[-1].loss < 0.7 * progress.curve[0].loss
+    scores = model.eval().next_item_scores(torch.tensor([[1, 2, 3], [4, 5, 6], [6, 1, 2]]))
+    assert scores[:, 1:].argmax(dim=1).add(1).tolist() == [4, 1, 3]
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_training(recipe: SasRec) -> None:
+def test_the_best_epoch_is_kept_and_patience_ends_training(settings: Pretrain, tmp_path: Path) -> None:
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9])
     snapshots = []
 
-    def validate(model: torch.nn.Module) -> float:
-        snapshots.append(model.state_dict()["items.weight"].clone())
+    def validate(model: SequentialRecommender) -> float:
+        snapshots.append(model.items.weight.clone())
         return next(scores)
 
-    torch.manual_seed(0)
-    model = build_recommender(recipe, 6)
-    curve = train_recommender(model, SEQUENCES, validate, recipe.model_copy(update={"patience": 3}), seed=0)
-    assert [epoch.validation_ndcg_at_10 for epoch in curve] == [0.1, 0.5, 0.4, 0.3, 0.2]
+    progress, model = train(settings.model_copy(update={"patience": 3}), tmp_path, validate)
+    assert [epoch.validation_ndcg_at_10 for epoch in progress.curve] == [0.1, 0.5, 0.4, 0.3, 0.2]
+    assert progress.best is not None
+    assert progress.best.epoch == 2
     assert torch.equal(model.items.weight, snapshots[1])
 
 
-def test_the_same_seed_gives_the_same_weights(recipe: SasRec) -> None:
+def test_the_learning_rate_warms_up_and_stays(settings: Pretrain, tmp_path: Path) -> None:
+    progress, _ = train(settings.model_copy(update={"warmup_steps": 4, "max_epochs": 6}), tmp_path, batch_positions=99)
+    assert [epoch.step for epoch in progress.curve] == [1, 2, 3, 4, 5, 6]  # one batch an epoch
+    assert [epoch.learning_rate for epoch in progress.curve] == pytest.approx([0.005, 0.01, 0.015, 0.02, 0.02, 0.02])
+
+
+def test_the_loss_of_the_curve_is_per_target(settings: Pretrain, tmp_path: Path) -> None:
+    progress, _ = train(settings.model_copy(update={"max_epochs": 1}), tmp_path, lr=1.0e-9, weight_decay=0.0)
+    torch.manual_seed(0)
+    model = build_recommender(tiny("sasrec"), N_ITEMS, history_length=8)
+    logs = []
+    for items in ITEMS:  # windows differ from whole sequences in positions, hence no equality
+        scores = model.scores(model(torch.tensor([items[:-1]])))[0]
+        logs += [-scores.log_softmax(1)[i, target].item() for i, target in enumerate(items[1:])]
+    assert len(logs) == CYCLES.n_targets
+    assert progress.curve[0].loss == pytest.approx(np.mean(logs), abs=0.1)
+
+
+@pytest.mark.parametrize("average", [0.5, 0.9])
+def test_validation_sees_the_moving_average(
+    settings: Pretrain, tmp_path: Path, average: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, seen = [], []
+    original = training.AveragedModel.update_parameters
+
+    def watch(self: training.AveragedModel, model: SequentialRecommender) -> None:
+        taken.append(model.items.weight.detach().clone())
+        original(self, model)
+
+    monkeypatch.setattr(training.AveragedModel, "update_parameters", watch)
+    train(settings, tmp_path, lambda model: seen.append(model.items.weight.clone()) or 0.0, average=average)
+    expected = taken[0]
+    for n, weights in enumerate(taken[1:], start=1):
+        kept = min(average, (1 + n) / (10 + n))
+        expected = kept * expected + (1 - kept) * weights
+    assert torch.allclose(seen[-1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "sampled_softmax", "gbce"])
+@pytest.mark.parametrize("dies_at", ["in the middle of an epoch", "before validation"])
+def test_going_on_after_a_kill_gives_the_weights_of_an_uninterrupted_run(
+    settings: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, dies_at: str
+) -> None:
+    settings = settings.model_copy(update={"loss": settings.loss.model_copy(update={"name": loss})})
+    dropout = EncoderChoice(name="sasrec", **(OPTIONS["sasrec"] | {"dropout": 0.3}))
+    changes = {"average": 0.8, "encoder": dropout, "batch_positions": 6}
+
+    def quality(model: SequentialRecommender) -> float:
+        return float(model.items.weight.detach().abs().sum() % 1)  # arbitrary, but a function of the weights
+
+    straight, expected = train(settings, tmp_path / "straight", quality, **changes)
+    calls = 0
+
+    def dies(model: SequentialRecommender) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 4 and dies_at == "before validation":
+            raise KilledError
+        return quality(model)
+
+    original = training._Training._step
+
+    def step(self: training._Training, *batch: np.ndarray) -> float:
+        if self.progress.epoch == 5 and self.progress.batch == 3 and dies_at == "in the middle of an epoch":
+            raise KilledError
+        return original(self, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Training, "_step", step)
+        with pytest.raises(KilledError):
+            train(settings, tmp_path / "killed", dies, **changes)
+    checkpoint = latest_checkpoint(tmp_path / "killed")
+    assert checkpoint is not None
+    resumed, model = train(settings, tmp_path / "killed", quality, **changes)
+    assert resumed.curve == straight.curve
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_a_finished_training_is_not_repeated(settings: Pretrain, tmp_path: Path) -> None:
+    _, first = train(settings, tmp_path)
+    _, again = train(settings, tmp_path, validate=lambda _: pytest.fail("trained again"))
+    assert torch.equal(first.items.weight, again.items.weight)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(settings: Pretrain, tmp_path: Path) -> None:
+    weights = [train(settings, tmp_path / str(i), seed=seed)[1].items.weight for i, seed in enumerate([3, 3, 4])]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_loss_that_is_not_finite_stops_training_at_once(
+    settings: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, steps = training._Training._step, 0
+
+    def poison(self: training._Training, *batch: np.ndarray) -> float:
+        nonlocal steps
+        steps += 1
+        if steps == 8:
+            with torch.no_grad():
+                self.model.items.weight[1] = float("nan")
+        return original(self, *batch)
+
+    monkeypatch.setattr(training._Training, "_step", poison)
+    with pytest.raises(
+        ModelError, match=r"loss became nan at step 8, learning rate 2.00e-02; .*step-\d is the last good checkpoint"
+    ):
+        train(settings, tmp_path)
+    assert steps == 8
+    kept = latest_checkpoint(tmp_path)
+    assert kept is not None
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(kept / "model.safetensors").values())
+
+
+def test_a_broken_checkpoint_is_named(settings: Pretrain, tmp_path: Path) -> None:
+    train(settings, tmp_path)
+    kept = latest_checkpoint(tmp_path)
+    assert kept is not None
+    (kept / "progress.json").write_text("{")
+    with pytest.raises(ModelError, match=r"step-\d+: not a readable checkpoint"):
+        train(settings, tmp_path)
+
+
+_SHARED = """
+import os
+import sys
+from pathlib import Path
+from safetensors.torch import save_file
+from llara_core.params.loading import load_params
+from tests.recommenders.test_training import train
+
+folder, loss = Path(sys.argv[1]), sys.argv[2]
+pretrain = load_params(Path("params.yaml")).pretrain
+loss = pretrain.loss.model_copy(update={"name": loss, "negatives": 3})
+settings = pretrain.model_copy(update={"loss": loss, "max_epochs": 4, "warmup_steps": 2})
+progress, model = train(settings, folder, kind="gru4rec", average=0.5)
+assert os.environ.get("WORLD_SIZE", "1") == folder.name
+if os.environ.get("RANK", "0") == "0":
+    save_file(model.state_dict(), folder / "weights.safetensors")
+"""
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "gbce"])
+def test_two_processes_that_share_the_batches_give_the_same_weights(tmp_path: Path, loss: str) -> None:
+    script = tmp_path / "shared.py"
+    script.write_text(_SHARED)
     weights = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        model = build_recommender(recipe, 6)
-        train_recommender(model, SEQUENCES, lambda _: 0.0, recipe, seed=3)
-        weights.append(model.items.weight.detach().clone())
-    assert torch.equal(*weights)
-
-
-def test_a_loss_that_is_not_finite_stops_training(recipe: SasRec) -> None:
-    model = build_recommender(recipe, 6)
-    with torch.no_grad():
-        model.items.weight[1] = float("nan")
-    with pytest.raises(ModelError, match="became nan in epoch 1; lower"):
-        train_recommender(model, SEQUENCES, lambda _: 0.0, recipe, seed=0)
-
-
-def test_saved_recommenders_come_back(tmp_path: Path, recipe: SasRec) -> None:
-    model = build_recommender(recipe, 6).eval()
-    save_recommender(tmp_path, model, RecommenderConfig(recommender=recipe, n_items=6, items_digest="this"))
-    ids = torch.tensor([[1, 2, 3]])
-    assert torch.equal(load_recommender(tmp_path, "this")(ids), model(ids))
-    with pytest.raises(ArtifactError, match="was trained on another item table"):
-        load_recommender(tmp_path, "other")
-    (tmp_path / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(ArtifactError, match="not a readable recommender"):
-        load_recommender(tmp_path, "this")
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+        launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+        command = [sys.executable, *launch, str(script), str(folder), loss]
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        weights.append(load_file(folder / "weights.safetensors"))
+    for name, tensor in weights[0].items():
+        assert torch.allclose(weights[1][name], tensor, atol=1e-5), name

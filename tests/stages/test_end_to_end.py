@@ -25,7 +25,9 @@ def _shrink(path: Path, llama: Path) -> None:
     params = yaml.load(path.read_text())
     params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32"}
     params["llm"]["name"] = "tiny"
-    params["recommenders"]["sasrec"].update(dim=8, max_epochs=1, window=10)
+    for recommender in params["recommenders"].values():
+        recommender.update(dim=8)
+    params["pretrain"].update(max_epochs=1)
     params["candidates"]["draws"] = {"validation": 1, "test": 2}
     params["projector"]["hidden"] = 8
     params["curriculum"].update(epochs=1, examples_per_epoch=16)
@@ -75,26 +77,47 @@ def reproduced(run: Run) -> str:
 
 def _results(repository: Path) -> dict[str, str]:
     tables = sorted(repository.glob("data/**/*.parquet"))
-    return {path.name: sha256_of(path) for path in [*tables, *sorted(repository.glob("metrics/*.json"))]}
+    reports = sorted(set(repository.glob("metrics/*.json")) - set(repository.glob("metrics/*_timing.json")))
+    return {path.name: sha256_of(path) for path in [*tables, *reports]}
 
 
 @pytest.mark.usefixtures("reproduced")
 def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> None:
     metrics = {path.stem: json.loads(path.read_text()) for path in repository.glob("metrics/*.json")}
-    assert set(metrics) == {"fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"}
+    stages = {"fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"}
+    assert set(metrics) == stages | {"pretrain_timing"}
     assert metrics["preprocess"]["users"] == {"train": 754, "validation": 94, "test": 95}
     assert metrics["preprocess"]["positions"]["train"] == 66_127
     assert metrics["preprocess"]["items"] == metrics["export_embeddings"]["count"] == 1682
     assert set(metrics["finetune"]["validation_loss"]) == {"untuned", "tuned", "n_examples"}
-    for name in ("llara", "recommender", "popularity", "recommender_all_draws", "popularity_all_draws"):
+    baselines = ("recommender", "co_occurrence", "popularity")
+    for name in ("llara", *baselines, *(f"{name}_all_draws" for name in baselines)):
         entry = metrics["evaluate"][name]
         assert entry["hit_ratio_at_1_low"] <= entry["hit_ratio_at_1"] <= entry["hit_ratio_at_1_high"]
         assert entry["n_examples"] == (190 if name.endswith("all_draws") else 95)
     assert metrics["evaluate"]["llara"]["valid_ratio"] == 1.0
+    for split, n_examples in (("validation", 94), ("test", 95)):
+        for name in baselines:
+            entry = metrics["pretrain"][split][name]
+            assert entry["n_examples"] == n_examples
+            assert 0 <= entry["hr_at_1"] <= entry["hr_at_5"] <= entry["hr_at_10"] <= entry["hr_at_20"] <= 1
+            assert entry["ndcg_at_5"] <= entry["ndcg_at_10"] <= entry["ndcg_at_20"]
+            assert 0 < entry["mrr"] < 1
+            assert 0 < entry["coverage_at_10"] <= 1
+            among = entry["candidates"]
+            assert among["hit_ratio_at_1_low"] <= among["hit_ratio_at_1"] <= among["hit_ratio_at_1_high"]
+            assert among["ndcg_at_10_low"] <= among["ndcg_at_10"] <= among["ndcg_at_10_high"]
+    for name in baselines:  # the same sets, judged by both stages
+        assert (
+            metrics["pretrain"]["test"][name]["candidates"]["hit_ratio_at_1"]
+            == metrics["evaluate"][f"{name}_all_draws"]["hit_ratio_at_1"]
+        )
+    assert metrics["pretrain_timing"]["training_seconds"] > 0
+    assert metrics["pretrain_timing"]["peak_memory_gib"] > 0
 
 
 def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
-    for word in ("HitRatio@1", "ValidRatio", "llara (scoring)", "recommender", "popularity"):
+    for word in ("HitRatio@1", "ValidRatio", "llara (scoring)", "recommender", "co_occurrence", "popularity"):
         assert word in reproduced
         assert word in run(sys.executable, "-m", "stages.evaluate", "--show").stdout
 
@@ -157,6 +180,45 @@ def test_a_killed_finetuning_goes_on_from_its_last_checkpoint(run: Run, reposito
     curve = (repository / "data/curves/finetune.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in curve] == ["step", *map(str, range(1, 101))]
     params.write_text(original)
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_a_killed_pretraining_goes_on_to_the_bytes_of_an_uninterrupted_one(
+    run: Run, repository: Path, tmp_path: Path
+) -> None:
+    params = repository / "params.yaml"
+    original = params.read_text()
+    longer = YAML()
+    changed = longer.load(original)
+    changed["pretrain"].update(max_epochs=6, checkpoint_every=3)
+    longer.dump(changed, params)
+    run("dvc", "repro", "pretrain", LLARA_CHECKPOINT_DIR=str(tmp_path / "straight"))
+    straight = sha256_of(repository / "data/recommender/model.safetensors")
+    killed = tmp_path / "killed"
+    environment = os.environ | {"LLARA_CHECKPOINT_DIR": str(killed)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.pretrain"], cwd=repository, env=environment, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not list(killed.glob("pretrain/*/step-*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert sha256_of(repository / "data/recommender/model.safetensors") == straight  # nothing half-written
+    resumed = run(sys.executable, "-m", "stages.pretrain", LLARA_CHECKPOINT_DIR=str(killed))
+    assert "resuming in epoch" in resumed.stderr
+    assert sha256_of(repository / "data/recommender/model.safetensors") == straight
+    params.write_text(original)
+
+
+@pytest.mark.usefixtures("reproduced")
+@pytest.mark.parametrize("name", ["gru4rec", "caser", "hstu"])
+def test_recommenders_are_exchanged_by_name_alone(run: Run, name: str) -> None:
+    run("dvc", "exp", "run", "--temp", "-n", name, "-S", f"recommender.name={name}", "export_embeddings")
+    assert "test.recommender.ndcg_at_10" in run("dvc", "metrics", "diff", "HEAD", name).stdout
+    assert "metrics/export_embeddings.json" in run("dvc", "metrics", "diff", "HEAD", name).stdout
 
 
 def test_user_errors_are_one_line_without_a_traceback(run: Run, repository: Path, tmp_path: Path) -> None:

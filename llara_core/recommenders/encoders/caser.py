@@ -43,7 +43,7 @@ class Encoder(nn.Module):
             raise ValueError(f"heights must be ≤ context {options.context}, got {max(options.heights)}")
         if any(low >= high for low, high in pairwise(options.heights)):
             raise ValueError(f"heights must ascend, got {options.heights}")
-        self.context = options.context
+        self.context, self.heights = options.context, options.heights
         self.horizontal = nn.ModuleList(nn.Conv1d(dim, options.horizontal, height) for height in options.heights)
         self.vertical = nn.Conv1d(1, options.vertical, options.context)
         self.dropout = nn.Dropout(options.dropout)
@@ -55,8 +55,8 @@ class Encoder(nn.Module):
         batch, length, dim = vectors.shape
         image = pad((vectors * dim**0.5).transpose(1, 2), (self.context - 1, 0))
         features = [
-            max_pool1d(relu(filters(image)), self.context - filters.kernel_size[0] + 1, stride=1)
-            for filters in self.horizontal
+            max_pool1d(relu(filters(image)), self.context - height + 1, stride=1)
+            for height, filters in zip(self.heights, self.horizontal, strict=True)
         ]
         vertical = self.vertical(image.reshape(batch * dim, 1, -1))
         features.append(vertical.reshape(batch, -1, length))

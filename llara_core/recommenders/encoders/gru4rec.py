@@ -1,5 +1,6 @@
-"""GRU4Rec: session-based recommendation with recurrent networks (Hidasi et al., ICLR 2016,
-https://arxiv.org/abs/1511.06939; losses and tied output after Hidasi & Karatzoglou, CIKM 2018,
+"""GRU4Rec: session-based recommendation with recurrent networks (Hidasi et al., ICLR 2016).
+
+https://arxiv.org/abs/1511.06939, with the tied output of Hidasi & Karatzoglou (CIKM 2018,
 https://arxiv.org/abs/1706.03847).
 
 Deviations: item vectors instead of one-hot inputs (the later paper's constrained embeddings); sequences are independent

@@ -14,7 +14,7 @@ def sampled_softmax(
 
     The exponentials of the K negatives, divided by K times the probability with which each was drawn, estimate the sum
     over all items but the target without bias (Bengio & Senécal 2008, https://doi.org/10.1109/TNN.2007.912312). The
-    target, which isn't drawn but always there, gets no correction; a negative that happens to be the target is left out.
+    target, which isn't drawn but always there, gets no correction; a negative that is the target by chance is left out.
 
     Args:
         states: [P, D].
@@ -32,11 +32,11 @@ def sampled_softmax(
 def generalized_bce(
     states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, n_items: int, t: float
 ) -> Tensor:
-    """Sum over positions of gBCE (Petrov & Macdonald, RecSys 2023, equations 8 and 14, https://arxiv.org/abs/2308.07192).
+    """Sum over positions of gBCE (Petrov & Macdonald, RecSys 2023, equations 8 and 14).
 
-    -(β log σ(s⁺) + Σ log(1 - σ(s⁻))) / (K + 1) with β = α (t (1 - 1/α) + 1/α), where α = K / (n - 1) is the share of the
-    other items that is drawn. t = 0, or drawing all, gives β = 1: binary cross-entropy; t = 1 gives β = α, which makes up
-    for the overconfidence that drawing few negatives causes.
+    https://arxiv.org/abs/2308.07192: -(β log σ(s⁺) + Σ log(1 - σ(s⁻))) / (K + 1) with β = α (t (1 - 1/α) + 1/α), where
+    α = K / (n - 1) is the share of the other items that is drawn. t = 0, or drawing all, gives β = 1: binary
+    cross-entropy; t = 1 gives β = α, which makes up for the overconfidence that drawing few negatives causes.
 
     Args:
         states: [P, D].

@@ -1,0 +1,119 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llara_core.errors import DataError
+from llara_core.recommenders.windows import (
+    TrainingSequences,
+    Windows,
+    cut_windows,
+    epoch_batches,
+    plan_batches,
+    plan_windows,
+)
+
+LENGTHS = st.lists(st.integers(2, 30), min_size=1, max_size=8)
+
+
+def numbered(lengths: list[int]) -> TrainingSequences:
+    """Sequences of the numbers 1, 2, 3, …, one after another, with a stranger between them."""
+    items, starts, ends = [], [], []
+    for n in lengths:
+        items.append(999)
+        starts.append(len(items))
+        items += range(len(items) + 1, len(items) + 1 + n)
+        ends.append(len(items))
+    return TrainingSequences(np.array(items), np.array(starts), np.array(ends), n_items=1000)
+
+
+@given(LENGTHS, st.integers(1, 10), st.integers(0, 5), st.integers(1, 40), st.integers(0, 99))
+@settings(deadline=None)
+def test_every_item_after_the_first_is_a_target_once_behind_its_context(
+    lengths: list[int], length: int, overlap: int, positions: int, seed: int
+) -> None:
+    sequences = numbered(lengths)
+    expected = sorted(
+        i + 1 for start, end in zip(sequences.starts, sequences.ends, strict=True) for i in range(start + 1, end)
+    )
+    first_of = {
+        i + 1: start + 1 for start, end in zip(sequences.starts, sequences.ends, strict=True) for i in range(start, end)
+    }
+    found = []
+    for inputs, targets, _ in epoch_batches(sequences, length, overlap, positions, seed, epoch=1):
+        assert inputs.shape == targets.shape
+        assert inputs.any(axis=0).all()  # no column of padding
+        for shown, goals in zip(inputs, targets, strict=True):
+            real = goals[goals > 0]
+            assert 1 <= len(real) <= length
+            assert len(shown[shown > 0]) <= length + overlap
+            assert (shown[goals > 0] == real - 1).all()
+            # As much context as there is, up to the overlap.
+            context = real[0] - 1 - shown[0]
+            assert context == min(overlap, real[0] - 1 - first_of[real[0]])
+            assert all(b == a + 1 for a, b in pairwise(shown[shown > 0]))
+            found += real.tolist()
+    assert sorted(found) == expected
+    assert sequences.n_targets == len(expected)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 60), st.integers(0, 99))
+@settings(deadline=None)
+def test_batches_hold_every_window_once_in_even_shares(lengths: list[int], positions: int, seed: int) -> None:
+    ends = np.cumsum(lengths) + np.arange(1, len(lengths) + 1)
+    starts = ends - np.array(lengths) - 1
+    windows = Windows(starts, starts + 1, ends)
+    batches = plan_batches(windows, positions, np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(windows.lengths[rows].sum() <= positions + max(lengths) for rows in batches)
+
+
+def test_length_buckets_waste_little_padding() -> None:
+    lengths = np.random.default_rng(0).integers(1, 51, size=20_000)
+    ends = np.cumsum(lengths + 1)
+    windows = Windows(ends - lengths - 1, ends - lengths, ends)
+    batches = plan_batches(windows, 2048, np.random.default_rng(1))
+    padded = sum(len(rows) * windows.lengths[rows].max() for rows in batches)
+    assert padded < 1.1 * lengths.sum()
+    shuffled = np.random.default_rng(1).permutation(20_000).reshape(-1, 80)
+    assert sum(80 * lengths[rows].max() for rows in shuffled) > 1.8 * lengths.sum()  # what it would be without
+
+
+def test_epochs_differ_and_each_can_be_entered_in_the_middle() -> None:
+    sequences = numbered([20, 30, 11, 7])
+
+    def first(epoch: int, skip: int = 0) -> list[list]:
+        return [inputs.tolist() for inputs, _, _ in epoch_batches(sequences, 5, 2, 12, seed=3, epoch=epoch, skip=skip)]
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
+    assert first(1, skip=2) == first(1)[2:]
+
+
+def test_windows_of_a_million_items_are_planned_without_being_cut() -> None:
+    n = 1_000_000
+    ends = np.arange(10, n + 1, 10)
+    sequences = TrainingSequences(np.ones(n, dtype=np.int32), ends - 10, ends, n_items=3)
+    windows = plan_windows(sequences, 50, 0, np.random.default_rng(0))
+    assert windows.starts.nbytes + windows.targets.nbytes + windows.ends.nbytes < 8 * n
+    inputs, targets = cut_windows(sequences, windows, np.array([5, 7]))
+    assert inputs.shape == targets.shape
+    assert inputs.shape[1] <= 9
+
+
+@pytest.mark.parametrize(
+    ("items", "starts", "ends", "message"),
+    [
+        ([1, 2, 3], [0, 2], [2, 3], "training sequences must have at least 2 items, got 1 in sequence 1"),
+        ([1, 2, 3], [], [], "training must have at least one sequence of two items, got none"),
+        ([1, 2, 6], [0], [3], r"item ids must lie in the item table 1..5, got 1..6"),
+        ([0, 2, 5], [0], [3], r"item ids must lie in the item table 1..5, got 0..5"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(
+    items: list[int], starts: list[int], ends: list[int], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        TrainingSequences(np.array(items), np.array(starts, dtype=int), np.array(ends, dtype=int), n_items=5)
