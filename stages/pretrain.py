@@ -92,7 +92,7 @@ def _train(
     sections = [recipe.recommender, recipe.pretrain, params.split]
     settings = {"seed": params.seed, "sections": [section.model_dump(mode="json") for section in sections]}
     with locked_checkpoints("pretrain", experiment_fingerprint(settings, [ITEMS, SEQUENCES])) as folder:
-        if fresh:
+        if fresh and is_main_process():
             discard_checkpoints(folder)
         return train_recommender(objective, training, validate, recipe, folder)
 

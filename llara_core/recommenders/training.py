@@ -90,6 +90,7 @@ class _Training:
         self.sequences, self.recipe, self.folder = sequences, recipe, folder
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
+        self.accelerator.wait_for_everyone()  # no process may look before the main one has discarded, or after it saved
         if checkpoint := latest_checkpoint(folder):
             self.progress, self.best = load_progress(checkpoint, self.model, self.average, self.optimizer)
             LOGGER.info("resuming in epoch %d after step %d", self.progress.epoch, self.progress.step)
