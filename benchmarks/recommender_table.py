@@ -26,7 +26,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "GRU4Rec": {"recommender.name": "gru4rec"},
     "Caser": {"recommender.name": "caser"},
     "HSTU": {"recommender.name": "hstu"},
-    "SASRec, BCE with 1 negative": {"pretrain.loss.name": "bce", "pretrain.loss.negatives": 1},
+    "SASRec, BCE with 1 negative": {
+        "pretrain.loss.name": "bce",
+        "pretrain.loss.negatives": 1,
+        "pretrain.ahead.share": 0.0,  # as in the paper
+    },
     "SASRec, gBCE": {"pretrain.loss.name": "gbce"},
     "SASRec, sampled softmax": {"pretrain.loss.name": "sampled_softmax"},
 }

@@ -57,10 +57,18 @@ class Loss(Section):
     proposal_power: Probability
 
 
+class Ahead(Section):
+    """A `share` of the targets is drawn from the items 2 to `reach` steps ahead instead of being the next."""
+
+    share: Probability
+    reach: Annotated[int, Field(ge=2)]
+
+
 class Pretrain(Section):
     """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation."""
 
     loss: Loss
+    ahead: Ahead
     warmup_steps: Count
     max_grad_norm: PositiveFloat
     max_epochs: PositiveInt

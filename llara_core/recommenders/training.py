@@ -19,7 +19,7 @@ from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.recommenders.progress import Progress, load_progress, save_progress
-from llara_core.recommenders.windows import TrainingSequences, epoch_batches
+from llara_core.recommenders.windows import TrainingSequences, epoch_batches, look_ahead
 from llara_core.runtime.checkpoints import latest_checkpoint
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.items import PADDING_ID
@@ -136,11 +136,13 @@ class _Training:
     def _step(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Take one optimiser step on the whole batch and return its summed loss."""
         rate = self._set_learning_rate()
-        step, seed = self.progress.step + 1, self.recipe.seed
+        step, seed, ahead = self.progress.step + 1, self.recipe.seed, self.recipe.pretrain.ahead
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        negatives = self.draw(targets, np.random.default_rng([seed, step]))
-        # Dropout too is a function of the step, so that a resumed training needs no generator's state.
-        torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]))
+        # Functions of the step alone, so that a resumed training needs no generator's state.
+        generator = np.random.default_rng([seed, step, 1])
+        torch.manual_seed(int(np.random.SeedSequence([seed, step, 2, rank]).generate_state(1)[0]))
+        targets = look_ahead(targets, ahead.share, ahead.reach, generator)
+        negatives = self.draw(targets, generator)
         loss = self.objective(*self._own_share(inputs, targets, negatives))
         # Processes average their gradients, which makes up for the factor.
         mean = loss * (world / (targets != PADDING_ID).sum())

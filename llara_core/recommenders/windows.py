@@ -118,6 +118,19 @@ def cut_windows(sequences: TrainingSequences, windows: Windows, rows: np.ndarray
     return inputs[:, :-1], targets[:, 1:]
 
 
+def look_ahead(targets: np.ndarray, share: float, reach: int, generator: np.random.Generator) -> np.ndarray:
+    """Replace a random share of targets [B, T] by the item 2 to `reach` steps ahead, if the window has one.
+
+    The order of neighbours is partly chance (half of MovieLens' ratings share their second with the one before), so a
+    state should tell what comes soon and not only what comes next. A sampled form of PinnerFormer's dense all action
+    loss (Pancha et al., KDD 2022, https://arxiv.org/abs/2205.04507).
+    """
+    steps = generator.integers(1, reach, size=targets.shape) * (generator.random(targets.shape) < share)
+    place = np.minimum(np.arange(targets.shape[1]) + steps, targets.shape[1] - 1)
+    later = np.take_along_axis(targets, place, axis=1)
+    return np.where((targets != PADDING_ID) & (later != PADDING_ID), later, targets)
+
+
 def epoch_batches(
     sequences: TrainingSequences, length: int, overlap: int, positions: int, seed: int, epoch: int, skip: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:

@@ -35,7 +35,16 @@ class KilledError(Exception):
 @pytest.fixture
 def settings(params: Params) -> Pretrain:
     loss = params.pretrain.loss.model_copy(update={"negatives": 3})
-    changes = {"loss": loss, "max_epochs": 8, "patience": 8, "warmup_steps": 5, "checkpoint_every": 2, "compile": False}
+    ahead = params.pretrain.ahead.model_copy(update={"share": 0.0})
+    changes = {
+        "loss": loss,
+        "ahead": ahead,
+        "max_epochs": 8,
+        "patience": 8,
+        "warmup_steps": 5,
+        "checkpoint_every": 2,
+        "compile": False,
+    }
     return params.pretrain.model_copy(update=changes)
 
 
@@ -126,7 +135,8 @@ def test_validation_sees_the_moving_average(
 def test_going_on_after_a_kill_gives_the_weights_of_an_uninterrupted_run(
     settings: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, dies_at: str
 ) -> None:
-    settings = settings.model_copy(update={"loss": settings.loss.model_copy(update={"name": loss})})
+    ahead = settings.ahead.model_copy(update={"share": 0.5})
+    settings = settings.model_copy(update={"loss": settings.loss.model_copy(update={"name": loss}), "ahead": ahead})
     dropout = EncoderChoice(name="sasrec", **(OPTIONS["sasrec"] | {"dropout": 0.3}))
     changes = {"average": 0.8, "encoder": dropout, "batch_positions": 6}
 
@@ -233,8 +243,9 @@ def test_two_processes_that_share_the_batches_give_the_same_weights(tmp_path: Pa
     weights = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+        launch = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", "1"]
         launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+        launch += ["--multi_gpu"] * (processes > 1)  # through torchrun, which takes processes of CPUs as well
         command = [sys.executable, *launch, str(script), str(folder), loss]
         result = subprocess.run(
             command,

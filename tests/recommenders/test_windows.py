@@ -11,6 +11,7 @@ from llara_core.recommenders.windows import (
     Windows,
     cut_windows,
     epoch_batches,
+    look_ahead,
     plan_batches,
     plan_windows,
 )
@@ -68,6 +69,38 @@ def test_batches_hold_every_window_once_in_even_shares(lengths: list[int], posit
     batches = plan_batches(windows, positions, np.random.default_rng(seed))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert all(windows.lengths[rows].sum() <= positions + max(lengths) for rows in batches)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=6),
+    st.integers(2, 6),
+    st.sampled_from([0.0, 0.4, 1.0]),
+    st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_later_targets_lie_within_reach(rows: list[tuple[int, int]], reach: int, share: float, seed: int) -> None:
+    width = max(context + n for context, n in rows) + 1
+    targets = np.zeros((len(rows), width), dtype=np.int64)
+    for row, (context, n) in enumerate(rows):
+        targets[row, context : context + n] = np.arange(1, n + 1)
+    before = targets.copy()
+    found = look_ahead(targets, share, reach, np.random.default_rng(seed))
+    assert (targets == before).all()
+    assert ((found > 0) == (targets > 0)).all()
+    further = (found - targets)[targets > 0]
+    assert ((further >= 0) & (further <= reach - 1)).all()
+    if share == 0:
+        assert (found == targets).all()
+    if share == 1:  # only the last of a window has nothing later
+        enough = (targets > 0) & (targets + reach - 1 <= targets.max(axis=1, keepdims=True))
+        assert (found > targets)[enough].all()
+
+
+def test_the_share_of_later_targets_is_kept_and_steps_are_uniform() -> None:
+    targets = np.tile(np.arange(1, 2001), (50, 1))
+    further = (look_ahead(targets, 0.3, 4, np.random.default_rng(0)) - targets)[:, :-4]
+    shares = np.bincount(further.ravel(), minlength=5) / further.size
+    assert shares == pytest.approx([0.7, 0.1, 0.1, 0.1, 0], abs=0.005)
 
 
 def test_length_buckets_waste_little_padding() -> None:
