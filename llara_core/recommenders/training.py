@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from llara_core.errors import ModelError
 from llara_core.params.recommenders import Pretrain, Recommender
+from llara_core.recommenders.dropout import share_rows
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.recommenders.progress import Progress, load_progress, save_progress
@@ -138,9 +139,10 @@ class _Training:
         rate = self._set_learning_rate()
         step, seed, ahead = self.progress.step + 1, self.recipe.seed, self.recipe.pretrain.ahead
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        # Functions of the step alone, so that a resumed training needs no generator's state.
+        # Functions of the step alone, so that a resumed training needs no generator's state and processes agree.
         generator = np.random.default_rng([seed, step, 1])
-        torch.manual_seed(int(np.random.SeedSequence([seed, step, 2, rank]).generate_state(1)[0]))
+        torch.manual_seed(int(np.random.SeedSequence([seed, step, 2]).generate_state(1)[0]))
+        share_rows(self.model, rank, world, len(inputs))
         targets = look_ahead(targets, ahead.share, ahead.reach, generator)
         negatives = self.draw(targets, generator)
         loss = self.objective(*self._own_share(inputs, targets, negatives))

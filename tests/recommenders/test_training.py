@@ -221,23 +221,29 @@ _SHARED = """
 import os
 import sys
 from pathlib import Path
+import torch
 from safetensors.torch import save_file
 from llara_core.params.loading import load_params
+from llara_core.params.recommenders import EncoderChoice
+from tests.recommenders.recipes import OPTIONS
 from tests.recommenders.test_training import train
 
-folder, loss = Path(sys.argv[1]), sys.argv[2]
+folder, kind, loss = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 pretrain = load_params(Path("params.yaml")).pretrain
 loss = pretrain.loss.model_copy(update={"name": loss, "negatives": 3})
 settings = pretrain.model_copy(update={"loss": loss, "max_epochs": 4, "warmup_steps": 2})
-progress, model = train(settings, folder, kind="gru4rec", average=0.5)
+encoder = EncoderChoice(name=kind, **(OPTIONS[kind] | {"dropout": 0.3}))
+progress, model = train(settings, folder, kind=kind, encoder=encoder, average=0.5)
 assert os.environ.get("WORLD_SIZE", "1") == folder.name
 if os.environ.get("RANK", "0") == "0":
-    save_file(model.state_dict(), folder / "weights.safetensors")
+    histories = torch.tensor([[1, 2, 3], [4, 5, 6], [6, 1, 2]])
+    scores = model.eval().next_item_scores(histories)[:, 1:].detach().contiguous()
+    save_file({"scores": scores, "items": model.items.weight}, folder / "weights.safetensors")
 """
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "gbce"])
-def test_two_processes_that_share_the_batches_give_the_same_weights(tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize(("kind", "loss"), [("sasrec", "cross_entropy"), ("gru4rec", "gbce")])
+def test_two_processes_that_share_the_batches_give_the_same_weights(tmp_path: Path, kind: str, loss: str) -> None:
     script = tmp_path / "shared.py"
     script.write_text(_SHARED)
     weights = []
@@ -246,7 +252,7 @@ def test_two_processes_that_share_the_batches_give_the_same_weights(tmp_path: Pa
         launch = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", "1"]
         launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
         launch += ["--multi_gpu"] * (processes > 1)  # through torchrun, which takes processes of CPUs as well
-        command = [sys.executable, *launch, str(script), str(folder), loss]
+        command = [sys.executable, *launch, str(script), str(folder), kind, loss]
         result = subprocess.run(
             command,
             cwd=ROOT,

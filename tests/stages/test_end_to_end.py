@@ -155,6 +155,20 @@ def test_experiments_are_run_shown_and_compared(run: Run) -> None:
     assert "index.html" in html
 
 
+def _kill_at_its_first_checkpoint(stage: str, repository: Path, checkpoints: Path) -> None:
+    environment = os.environ | {"LLARA_CHECKPOINT_DIR": str(checkpoints)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"stages.{stage}"], cwd=repository, env=environment, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob(f"{stage}/*/step-*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
 @pytest.mark.usefixtures("reproduced")
 def test_a_killed_finetuning_goes_on_from_its_last_checkpoint(run: Run, repository: Path, tmp_path: Path) -> None:
     params = repository / "params.yaml"
@@ -163,17 +177,7 @@ def test_a_killed_finetuning_goes_on_from_its_last_checkpoint(run: Run, reposito
         original.replace("epochs: 1 ", "epochs: 1").replace("examples_per_epoch: 16", "examples_per_epoch: 400")
     )
     assert params.read_text() != original
-    environment = os.environ | {"LLARA_CHECKPOINT_DIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.finetune"], cwd=repository, env=environment, stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("finetune/*/step-*")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    _kill_at_its_first_checkpoint("finetune", repository, tmp_path)
     resumed = run("dvc", "repro", "finetune", LLARA_CHECKPOINT_DIR=str(tmp_path))
     assert "resuming from step" in resumed.stderr
     assert "of 100" in resumed.stderr
@@ -195,17 +199,7 @@ def test_a_killed_pretraining_goes_on_to_the_bytes_of_an_uninterrupted_one(
     run("dvc", "repro", "pretrain", LLARA_CHECKPOINT_DIR=str(tmp_path / "straight"))
     straight = sha256_of(repository / "data/recommender/model.safetensors")
     killed = tmp_path / "killed"
-    environment = os.environ | {"LLARA_CHECKPOINT_DIR": str(killed)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.pretrain"], cwd=repository, env=environment, stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 120
-    while not list(killed.glob("pretrain/*/step-*")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    _kill_at_its_first_checkpoint("pretrain", repository, killed)
     assert sha256_of(repository / "data/recommender/model.safetensors") == straight  # nothing half-written
     resumed = run(sys.executable, "-m", "stages.pretrain", LLARA_CHECKPOINT_DIR=str(killed))
     assert "resuming in epoch" in resumed.stderr

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool1d, pad, relu
 
 from llara_core.params.base import Dropout, PositiveInt, Section
+from llara_core.recommenders.dropout import BatchDropout
 
 
 class Options(Section):
@@ -46,7 +47,7 @@ class Encoder(nn.Module):
         self.context, self.heights = options.context, options.heights
         self.horizontal = nn.ModuleList(nn.Conv1d(dim, options.horizontal, height) for height in options.heights)
         self.vertical = nn.Conv1d(1, options.vertical, options.context)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = BatchDropout(options.dropout)
         self.out = nn.Linear(options.vertical * dim + options.horizontal * len(options.heights), dim)
         self.norm = nn.LayerNorm(dim)
 

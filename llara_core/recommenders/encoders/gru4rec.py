@@ -8,13 +8,16 @@ rows of a batch instead of session-parallel streams; a linear map and a norm bri
 the item embedding, so that the hidden layer may be wider than it; full-softmax cross-entropy by default.
 """
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from llara_core.params.base import Dropout, PositiveInt, Section
+from llara_core.recommenders.dropout import BatchDropout
 
 
 class Options(Section):
-    """Sizes; `dropout` acts on inputs, between layers and on the last hidden state."""
+    """Sizes; `dropout` acts on inputs and on the hidden states of every layer."""
 
     layers: PositiveInt
     hidden: PositiveInt
@@ -27,13 +30,15 @@ class Encoder(nn.Module):
     def __init__(self, options: Options, dim: int, max_length: int) -> None:
         """Build the layers for width `dim`; any length will do."""
         super().__init__()
-        between = options.dropout if options.layers > 1 else 0.0
-        self.dropout = nn.Dropout(options.dropout)
-        self.gru = nn.GRU(dim, options.hidden, options.layers, batch_first=True, dropout=between)
+        self.dropout = BatchDropout(options.dropout)
+        widths = [dim, *[options.hidden] * options.layers]
+        self.layers = nn.ModuleList(nn.GRU(*pair, batch_first=True) for pair in pairwise(widths))
         self.out = nn.Linear(options.hidden, dim)
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Map item vectors [B, T, D], padded on the right, to states [B, T, D]; state t has seen items 0..t."""
-        hidden, _ = self.gru(self.dropout(vectors * vectors.shape[-1] ** 0.5))
-        return self.norm(self.out(self.dropout(hidden)))
+        hidden = self.dropout(vectors * vectors.shape[-1] ** 0.5)
+        for layer in self.layers:
+            hidden = self.dropout(layer(hidden)[0])
+        return self.norm(self.out(hidden))

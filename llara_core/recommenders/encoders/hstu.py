@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from llara_core.params.base import Dropout, PositiveInt, Section
-from llara_core.recommenders.distances import DistanceBias, require_heads_divide
+from llara_core.recommenders.attention import DistanceBias, future, require_heads_divide
+from llara_core.recommenders.dropout import BatchDropout
 
 
 class Options(Section):
@@ -32,7 +33,7 @@ class Encoder(nn.Module):
         """Build the blocks for width `dim` and sequences of up to `max_length` items."""
         super().__init__()
         require_heads_divide(dim, options.heads)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = BatchDropout(options.dropout)
         self.blocks = nn.ModuleList(_Block(dim, options, max_length) for _ in range(options.blocks))
         self.norm = nn.LayerNorm(dim)
 
@@ -52,7 +53,7 @@ class _Block(nn.Module):
         self.gate_value_query_key = nn.Linear(dim, 4 * dim)
         self.bias = DistanceBias(options.heads, max_length)
         self.attended_norm = nn.LayerNorm(dim, elementwise_affine=False)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = BatchDropout(options.dropout)
         self.out = nn.Linear(dim, dim)
 
     def forward(self, states: Tensor) -> Tensor:
@@ -60,9 +61,8 @@ class _Block(nn.Module):
         projected = silu(self.gate_value_query_key(self.norm(states))).view(batch, length, 4, dim)
         gate = projected[:, :, 0]
         value, query, key = projected[:, :, 1:].view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        # Outside the past, -inf becomes a weight of SiLU(-inf) = nan, so mask the weights and not the bias.
-        evoked = silu(query @ key.transpose(-1, -2) + self.bias(length, outside=0.0))
+        evoked = silu(query @ key.transpose(-1, -2) + self.bias(length))
         visible = torch.arange(1, length + 1, device=states.device, dtype=states.dtype)
-        attended = (evoked.tril() / visible[:, None]) @ value
+        attended = (evoked.masked_fill(future(length, states.device), 0.0) / visible[:, None]) @ value
         attended = attended.transpose(1, 2).reshape(batch, length, dim)
         return states + self.out(self.dropout(gate * self.attended_norm(attended)))

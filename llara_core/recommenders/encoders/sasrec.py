@@ -10,10 +10,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from llara_core.params.base import Dropout, PositiveInt, Section
-from llara_core.recommenders.distances import DistanceBias, require_heads_divide
+from llara_core.recommenders.attention import DistanceBias, future, require_heads_divide
+from llara_core.recommenders.dropout import BatchDropout
 
 
 class Options(Section):
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
         require_heads_divide(dim, options.heads)
         absolute = options.positions == "absolute"
         self.positions = nn.Parameter(torch.randn(max_length, dim) * 0.02) if absolute else None
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = BatchDropout(options.dropout)
         reach = None if absolute else max_length
         self.blocks = nn.ModuleList(_Block(dim, options, reach) for _ in range(options.blocks))
         self.norm = nn.LayerNorm(dim)
@@ -54,25 +54,27 @@ class _Block(nn.Module):
     def __init__(self, dim: int, options: Options, reach: int | None) -> None:
         super().__init__()
         self.heads = options.heads
-        self.attention_dropout = options.dropout
         self.attention_norm = nn.LayerNorm(dim)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
         self.bias = None if reach is None else DistanceBias(options.heads, reach)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim), nn.Dropout(options.dropout)
+            nn.LayerNorm(dim),
+            nn.Linear(dim, 4 * dim),
+            nn.GELU(),
+            nn.Linear(4 * dim, dim),
+            BatchDropout(options.dropout),
         )
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = BatchDropout(options.dropout)
 
     def forward(self, states: Tensor) -> Tensor:
         batch, length, dim = states.shape
         qkv = self.qkv(self.attention_norm(states)).view(batch, length, 3, self.heads, dim // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        dropout = self.attention_dropout if self.training else 0.0
-        if self.bias is None:
-            attended = scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-        else:
-            bias = self.bias(length, outside=-torch.inf).to(query.dtype)
-            attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        weights = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        if self.bias is not None:
+            weights = weights + self.bias(length)
+        weights = weights.masked_fill(future(length, states.device), -torch.inf).softmax(dim=-1)
+        attended = self.dropout(weights) @ value
         states = states + self.dropout(self.out(attended.transpose(1, 2).reshape(batch, length, dim)))
         return states + self.feed_forward(states)

@@ -1,4 +1,4 @@
-"""What attention layers share: a learned bias for each distance into the past, and how heads divide a width."""
+"""What attention layers share: causality, a learned bias for each distance into the past, and heads of even width."""
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,15 @@ class DistanceBias(nn.Module):
         super().__init__()
         self.by_distance = nn.Parameter(torch.zeros(heads, max_length))
 
-    def forward(self, length: int, outside: float) -> Tensor:
-        """[1, heads, T, T] bias of query t on key s; `outside` where s lies in t's future."""
+    def forward(self, length: int) -> Tensor:
+        """[heads, T, T] bias of query t on key s; meaningless where s lies in t's future."""
         place = torch.arange(length, device=self.by_distance.device)
-        distance = place[:, None] - place
-        bias = self.by_distance[:, distance.clamp(min=0)]
-        return bias.masked_fill(distance < 0, outside).unsqueeze(0)
+        return self.by_distance[:, (place[:, None] - place).clamp(min=0)]
+
+
+def future(length: int, device: torch.device) -> Tensor:
+    """[T, T] whether position s (column) lies in the future of position t (row)."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
 
 
 def require_heads_divide(dim: int, heads: int) -> None:
