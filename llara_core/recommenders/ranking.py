@@ -37,7 +37,7 @@ class Ranking:
     """Where targets rank in the whole catalogue.
 
     Attributes:
-        ranks: [E] 1-based; ties count against the target.
+        ranks: [E] 1-based; ties, and NaN, count against the target.
         recommended: [n + 1] bool, whether an item is among anybody's first COVERAGE_AT.
     """
 
@@ -93,7 +93,7 @@ def rank_catalogue(score: Scorer, task: RankingTask, n_items: int) -> Ranking:
                 rows.to(scores.device), torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)
             ] = -torch.inf
             scores.scatter_(1, targets[:, None], own)
-        found[chunk] = (scores >= own).sum(dim=1).cpu().numpy()
+        found[chunk] = (~(scores < own)).sum(dim=1).cpu().numpy()
         best = scores.topk(min(COVERAGE_AT, n_items), dim=1)
         recommended[best.indices[best.values > -torch.inf].cpu().numpy()] = True
     return Ranking(found, recommended)
@@ -126,9 +126,9 @@ def rank_candidates(
 
 
 def ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """[E] 1-based rank of column targets[i] in row i of scores [E, C]; ties count against the target."""
+    """[E] 1-based rank of column targets[i] in row i of scores [E, C]; ties, and NaN, count against the target."""
     own = np.take_along_axis(scores, targets[:, None], axis=1)
-    return (scores >= own).sum(axis=1)
+    return (~(scores < own)).sum(axis=1)
 
 
 def hit_ratio(rank: np.ndarray, k: int) -> float:

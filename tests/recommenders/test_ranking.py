@@ -45,6 +45,14 @@ def test_a_catalogue_of_equal_scores_ranks_the_target_last() -> None:
     assert rank_candidates(table_scorer(table), np.array([[1]]), np.array([0]), sets, np.array([0])).tolist() == [3]
 
 
+def test_scores_that_are_no_numbers_are_no_hits() -> None:
+    table = np.full((3, 4), np.nan)
+    task = RankingTask(np.array([[1]]), np.array([3]), seen=None)
+    assert rank_catalogue(table_scorer(table), task, 3).ranks.tolist() > [2]
+    assert ranks(np.array([[np.nan, 1.0, 2.0]]), np.array([0])).tolist() == [3]
+    assert ranks(np.array([[np.nan, 1.0, 2.0]]), np.array([2])).tolist() == [2]
+
+
 @given(st.integers(0, 9999), st.booleans(), st.integers(1, 40))
 @settings(deadline=None)
 def test_ranks_are_those_of_sorting_one_by_one(seed: int, excluded: bool, at_once: int) -> None:
