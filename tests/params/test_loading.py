@@ -72,9 +72,9 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ("source: package", "source: parcel", "llms.smollm2-135m must have 'source' one of"),
         ("  validation: 0.1", "  validation: 0.95", "validation + test must be < 1, got 1.05"),
         (
-            "lr: 1.0e-3\n    weight",
-            'lr: "1e-3"\n    weight',
-            "recommenders.sasrec.lr must be a number (write 1.0e-4, not 1e-4), got '1e-3'",
+            "lr: 4.0e-3\n    weight",
+            'lr: "4e-3"\n    weight',
+            "recommenders.sasrec.lr must be a number (write 1.0e-4, not 1e-4), got '4e-3'",
         ),
         ("validation_examples: 32", "validation_examples: 0", "train.validation_examples must be ≥ 1, got 0"),
         ("ties: item_id", "ties: name", "datasets.ml-1m.filters.ties must be 'file_order' or 'item_id', got 'name'"),
