@@ -29,7 +29,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "SASRec, BCE with 1 negative": {
         "pretrain.loss.name": "bce",
         "pretrain.loss.negatives": 1,
-        "pretrain.ahead.share": 0.0,  # as in the paper
+        "recommenders.sasrec.ahead.share": 0.0,  # as in the paper
     },
     "SASRec, gBCE": {"pretrain.loss.name": "gbce"},
     "SASRec, sampled softmax": {"pretrain.loss.name": "sampled_softmax"},

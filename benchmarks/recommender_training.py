@@ -1,8 +1,9 @@
 """Seconds until a recommender reaches a quality, beside the plain way; and how an epoch grows with the data.
 
 The plain way is the official code's: every position becomes one window of its latest items, padded to ten; 256 windows
-make a batch; each is encoded for the sake of its last state alone. Model, loss, optimiser and learning rate are the
-same. Run `dvc repro preprocess` first: both train on data/processed.
+make a batch; each is encoded for the sake of its last state alone, and the next item is the only target. Encoder, loss
+and optimiser are the same; the learning rate is the usual 1e-3 unless --plain-lr says otherwise. Run `dvc repro
+preprocess` first: both ways train on data/processed.
 """
 
 import tempfile
@@ -98,7 +99,7 @@ def _train_ours(params: Params, training: TrainingSequences, race: _Race) -> Non
         train_recommender(objective, training, race.check, Recipe(recipe, params.pretrain, params.seed), Path(folder))
 
 
-def _train_plainly(params: Params, training: TrainingSequences, race: _Race, max_epochs: int) -> None:
+def _train_plainly(params: Params, training: TrainingSequences, race: _Race, lr: float, max_epochs: int) -> None:
     recipe = params.selected_recommender
     model = _build(recipe.model_copy(update={"window": _WINDOW, "overlap": 0}), training.n_items, params)
     windows, goals = [], []
@@ -109,7 +110,7 @@ def _train_plainly(params: Params, training: TrainingSequences, race: _Race, max
             goals.append(training.item_ids[position])
     inputs, labels = torch.from_numpy(np.stack(windows)).long(), torch.from_numpy(np.array(goals)).long()
     last = (inputs > 0).sum(dim=1) - 1
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=recipe.weight_decay, fused=True)
     for _ in range(max_epochs):
         for number, rows in enumerate(torch.randperm(len(labels)).split(_BATCH)):
             if number % 133 == 0:  # twice an epoch
@@ -124,6 +125,7 @@ def _train_plainly(params: Params, training: TrainingSequences, race: _Race, max
 
 def race(
     goal: Annotated[float, typer.Option(help="HR@1 on validation that ends a training.")] = 0.47,
+    plain_lr: Annotated[float, typer.Option(help="Learning rate of the plain way.")] = 1.0e-3,
     plain_epochs: Annotated[int, typer.Option(help="Epochs after which the plain way gives up.")] = 40,
     seeds: Annotated[int, typer.Option(help="Repeat with so many seeds.")] = 1,
 ) -> None:
@@ -137,7 +139,9 @@ def race(
         params = shipped.model_copy(update={"seed": seed})
         ours, plain = _Race(quality, goal), _Race(quality, goal)
         seconds = ours.run(lambda clock, params=params: _train_ours(params, training, clock))
-        plain_seconds = plain.run(lambda clock, params=params: _train_plainly(params, training, clock, plain_epochs))
+        plain_seconds = plain.run(
+            lambda clock, params=params: _train_plainly(params, training, clock, plain_lr, plain_epochs)
+        )
         for name, taken, clock in (("ours", seconds, ours), ("plain", plain_seconds, plain)):
             end = "" if taken is not None else f" without reaching it (best {clock.best:.3f})"
             shown = taken if taken is not None else time.perf_counter() - clock.started - clock.paused

@@ -20,6 +20,13 @@ class EncoderChoice(Section):
         return dict(self.model_extra or {})
 
 
+class Ahead(Section):
+    """A `share` of the targets is drawn from the items 2 to `reach` steps ahead instead of being the next."""
+
+    share: Probability
+    reach: Annotated[int, Field(ge=2)]
+
+
 class Recommender(Section):
     """An encoder over item vectors of width `dim`, and what training it wants.
 
@@ -32,6 +39,7 @@ class Recommender(Section):
     tied: bool
     window: PositiveInt
     overlap: Count
+    ahead: Ahead
     batch_positions: PositiveInt
     lr: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
@@ -57,18 +65,10 @@ class Loss(Section):
     proposal_power: Probability
 
 
-class Ahead(Section):
-    """A `share` of the targets is drawn from the items 2 to `reach` steps ahead instead of being the next."""
-
-    share: Probability
-    reach: Annotated[int, Field(ge=2)]
-
-
 class Pretrain(Section):
     """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation."""
 
     loss: Loss
-    ahead: Ahead
     warmup_steps: Count
     max_grad_norm: PositiveFloat
     max_epochs: PositiveInt

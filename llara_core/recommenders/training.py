@@ -137,7 +137,7 @@ class _Training:
     def _step(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Take one optimiser step on the whole batch and return its summed loss."""
         rate = self._set_learning_rate()
-        step, seed, ahead = self.progress.step + 1, self.recipe.seed, self.recipe.pretrain.ahead
+        step, seed, ahead = self.progress.step + 1, self.recipe.seed, self.recipe.recommender.ahead
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         # Functions of the step alone, so that a resumed training needs no generator's state and processes agree.
         generator = np.random.default_rng([seed, step, 1])

@@ -19,6 +19,7 @@ def tiny(kind: str, **changes: object) -> Recommender:
         "tied": True,
         "window": 6,
         "overlap": 2,
+        "ahead": {"share": 0.0, "reach": 4},
         "batch_positions": 16,
         "lr": 0.02,
         "weight_decay": 0.0,

@@ -35,10 +35,8 @@ class KilledError(Exception):
 @pytest.fixture
 def settings(params: Params) -> Pretrain:
     loss = params.pretrain.loss.model_copy(update={"negatives": 3})
-    ahead = params.pretrain.ahead.model_copy(update={"share": 0.0})
     changes = {
         "loss": loss,
-        "ahead": ahead,
         "max_epochs": 8,
         "patience": 8,
         "warmup_steps": 5,
@@ -135,10 +133,9 @@ def test_validation_sees_the_moving_average(
 def test_going_on_after_a_kill_gives_the_weights_of_an_uninterrupted_run(
     settings: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, dies_at: str
 ) -> None:
-    ahead = settings.ahead.model_copy(update={"share": 0.5})
-    settings = settings.model_copy(update={"loss": settings.loss.model_copy(update={"name": loss}), "ahead": ahead})
+    settings = settings.model_copy(update={"loss": settings.loss.model_copy(update={"name": loss})})
     dropout = EncoderChoice(name="sasrec", **(OPTIONS["sasrec"] | {"dropout": 0.3}))
-    changes = {"average": 0.8, "encoder": dropout, "batch_positions": 6}
+    changes = {"average": 0.8, "encoder": dropout, "batch_positions": 6, "ahead": {"share": 0.5, "reach": 3}}
 
     def quality(model: SequentialRecommender) -> float:
         return float(model.items.weight.detach().abs().sum() % 1)  # arbitrary, but a function of the weights
