@@ -2,8 +2,8 @@
 
 The plain way is the official code's: every position becomes one window of its latest items, padded to ten; 256 windows
 make a batch; each is encoded for the sake of its last state alone, and the next item is the only target. Encoder, loss
-and optimiser are the same; the learning rate is the usual 1e-3 unless --plain-lr says otherwise. Run `dvc repro
-preprocess` first: both ways train on data/processed.
+and optimiser are the same; weights aren't averaged, and the learning rate is the usual 1e-3 unless --plain-lr says
+otherwise. Run `dvc repro preprocess` first: both ways train on data/processed.
 """
 
 import tempfile
