@@ -2,8 +2,8 @@
 
 The plain way is the official code's: every position becomes one window of its latest items, padded to ten; 256 windows
 make a batch; each is encoded for the sake of its last state alone, and the next item is the only target. Encoder, loss
-and optimiser are the same; weights aren't averaged, and the learning rate is the usual 1e-3 unless --plain-lr says
-otherwise. Run `dvc repro preprocess` first: both ways train on data/processed.
+and optimiser are the same; dropout is torch's own, weights aren't averaged, and the learning rate is the usual 1e-3
+unless --plain-lr says otherwise. Run `dvc repro preprocess` first: both ways train on data/processed.
 """
 
 import tempfile
@@ -16,11 +16,13 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.params.recommenders import Recommender
+from llara_core.recommenders.dropout import BatchDropout
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.recommenders.ranking import neural_scorer, rank_candidates
@@ -102,6 +104,7 @@ def _train_ours(params: Params, training: TrainingSequences, race: _Race) -> Non
 def _train_plainly(params: Params, training: TrainingSequences, race: _Race, lr: float, max_epochs: int) -> None:
     recipe = params.selected_recommender
     model = _build(recipe.model_copy(update={"window": _WINDOW, "overlap": 0}), training.n_items, params)
+    _use_torch_dropout(model)
     windows, goals = [], []
     for start, end in zip(training.starts, training.ends, strict=True):
         for position in range(start + 1, end):
@@ -121,6 +124,13 @@ def _train_plainly(params: Params, training: TrainingSequences, race: _Race, lr:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+
+
+def _use_torch_dropout(model: nn.Module) -> None:
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, BatchDropout):
+                setattr(parent, name, nn.Dropout(child.p))
 
 
 def race(

@@ -1,5 +1,7 @@
 """Full-softmax cross-entropy, in memory that grows neither with the catalogue nor with the batch."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -37,17 +39,11 @@ class _FullCrossEntropy(torch.autograd.Function):
         for_pieces = for_weights[PADDING_ID + 1 :].split(chunk)
         rows = _ROWS if states.device.type == "cpu" else max(len(states), 1)
         for block, for_block in zip(states.split(rows), for_states.split(rows), strict=True):
-            logits, normalizer = block.new_empty(0), block.new_full((len(block), 1), -torch.inf)
-            for piece in pieces:
-                logits = block @ piece.T
-                normalizer = torch.logaddexp(normalizer, logits.logsumexp(dim=1, keepdim=True))
+            normalizer, probabilities = _softmax(block, pieces)
             total += normalizer.sum()
-            for piece, for_piece in zip(pieces, for_pieces, strict=True):
-                if len(pieces) > 1:
-                    logits = block @ piece.T
-                probabilities = logits.sub_(normalizer).exp_()
-                for_block.addmm_(probabilities, piece)
-                for_piece.addmm_(probabilities.T, block)
+            for piece, for_piece, share in zip(pieces, for_pieces, probabilities, strict=True):
+                for_block.addmm_(share, piece)
+                for_piece.addmm_(share.T, block)
         ctx.save_for_backward(for_states, for_weights)
         return total
 
@@ -56,3 +52,16 @@ class _FullCrossEntropy(torch.autograd.Function):
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, Tensor, None]:
         for_states, for_weights = ctx.saved_tensors  # type: ignore[attr-defined]
         return for_states * gradient, None, for_weights * gradient, None
+
+
+def _softmax(block: Tensor, pieces: Sequence[Tensor]) -> tuple[Tensor, Iterable[Tensor]]:
+    """Log-normaliser [R] of the logits block · pieces, and the probabilities [R, items of a piece] of one at a time."""
+    if len(pieces) == 1:
+        logits = block @ pieces[0].T
+        probabilities = logits.softmax(dim=1)
+        # Logit - log probability is the normaliser whichever item one asks; the likeliest never underflows.
+        return logits.amax(dim=1) - probabilities.amax(dim=1).log(), (probabilities,)
+    normalizer = block.new_full((len(block),), -torch.inf)
+    for piece in pieces:
+        normalizer = torch.logaddexp(normalizer, (block @ piece.T).logsumexp(dim=1))
+    return normalizer, ((block @ piece.T).sub_(normalizer[:, None]).exp_() for piece in pieces)

@@ -45,9 +45,10 @@ def test_by_hand() -> None:
     assert loss.item() == pytest.approx(-math.log(6 / 8))
 
 
-def test_scores_of_thousands_do_not_overflow() -> None:
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_scores_of_thousands_do_not_overflow(chunk: int) -> None:
     states = torch.tensor([[100.0]], requires_grad=True)
-    loss = full_cross_entropy(states, torch.tensor([1]), torch.tensor([[0.0], [10.0], [30.0]]), chunk=1)
+    loss = full_cross_entropy(states, torch.tensor([1]), torch.tensor([[0.0], [10.0], [30.0]]), chunk)
     assert loss.item() == pytest.approx(2000.0)
     assert torch.autograd.grad(loss, states)[0].item() == pytest.approx(20.0)
 
@@ -58,3 +59,10 @@ def test_no_positions_have_no_loss() -> None:
     loss.backward()
     assert loss.item() == 0
     assert not weights.grad.any()
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_what_is_not_finite_shows_in_the_loss(chunk: int, broken: float) -> None:
+    weights = torch.tensor([[0.0], [1.0], [broken], [2.0]])
+    assert not math.isfinite(full_cross_entropy(torch.tensor([[1.0]]), torch.tensor([1]), weights, chunk).item())
