@@ -82,7 +82,7 @@ def _train(n_sequences: int, n_items: int, steps: int, loss_name: str) -> tuple[
         done += 1
         return original(targets, rng)
 
-    objective.draw = count  # type: ignore[method-assign]
+    objective.draw = count  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
         try:
             train_recommender(objective, sequences, lambda _: 0.0, Recipe(recipe, pretrain, params.seed), Path(folder))

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -148,10 +149,8 @@ def race(
     for seed in range(seeds):
         params = shipped.model_copy(update={"seed": seed})
         ours, plain = _Race(quality, goal), _Race(quality, goal)
-        seconds = ours.run(lambda clock, params=params: _train_ours(params, training, clock))
-        plain_seconds = plain.run(
-            lambda clock, params=params: _train_plainly(params, training, clock, plain_lr, plain_epochs)
-        )
+        seconds = ours.run(partial(_train_ours, params, training))
+        plain_seconds = plain.run(partial(_train_plainly, params, training, lr=plain_lr, max_epochs=plain_epochs))
         for name, taken, clock in (("ours", seconds, ours), ("plain", plain_seconds, plain)):
             end = "" if taken is not None else f" without reaching it (best {clock.best:.3f})"
             shown = taken if taken is not None else time.perf_counter() - clock.started - clock.paused
@@ -161,32 +160,37 @@ def race(
 
 
 def scaling(factors: Annotated[list[int] | None, typer.Argument(help="Sizes, in multiples.")] = None) -> None:
-    """Print seconds an epoch of 1×, 2×, 4× and 8× the interactions of MovieLens-100K, generated."""
+    """Print seconds an epoch of 1×, 2×, 4× and 8× the interactions of MovieLens-100K, generated.
+
+    Smaller sizes are measured over as many epochs as make the largest, so that all get as much of the machine's noise.
+    """
     params = load_params(Path("params.yaml"))
+    sizes = factors or [1, 2, 4, 8]
     first = 0.0
-    for factor in factors or [1, 2, 4, 8]:
+    for factor in sizes:
         generator = np.random.default_rng(0)
         ends = np.cumsum(generator.integers(20, 160, size=754 * factor))
         items = np.minimum(generator.zipf(1.3, size=int(ends[-1])), 1682)
         training = TrainingSequences(items, np.concatenate([[0], ends[:-1]]), ends, n_items=1682)
-        best = min(_epoch_seconds(params, training) for _ in range(2))
-        per_interaction = best / len(items)
+        seconds = _epoch_seconds(params, training, epochs=max(1, max(sizes) // factor))
+        per_interaction = seconds / len(items)
         first = first or per_interaction
         print(
-            f"{factor}×: {len(items):7d} interactions, {best:6.2f} s an epoch, "
+            f"{factor}×: {len(items):7d} interactions, {seconds:6.2f} s an epoch, "
             f"{1e6 * per_interaction:.1f} µs an interaction, {per_interaction / first:.2f} of the first's"
         )
 
 
-def _epoch_seconds(params: Params, training: TrainingSequences) -> float:
+def _epoch_seconds(params: Params, training: TrainingSequences, epochs: int) -> float:
     recipe = params.selected_recommender
     model = _build(recipe, training.n_items, params)
     objective = Objective(model, params.pretrain.loss, np.zeros(training.n_items + 1))
-    once = params.pretrain.model_copy(update={"max_epochs": 1})
+    pretrain = params.pretrain.model_copy(update={"max_epochs": epochs, "patience": epochs})
     with tempfile.TemporaryDirectory() as folder:
-        return train_recommender(
-            objective, training, lambda _: 0.0, Recipe(recipe, once, params.seed), Path(folder)
-        ).training_seconds
+        progress = train_recommender(
+            objective, training, lambda _: 0.0, Recipe(recipe, pretrain, params.seed), Path(folder)
+        )
+    return progress.training_seconds / epochs
 
 
 if __name__ == "__main__":
