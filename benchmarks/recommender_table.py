@@ -84,7 +84,7 @@ def _read(folders: Iterable[Path], scorer: str) -> dict[str, str]:
         "95 % interval": f"[{np.mean([e['hit_ratio_at_1_low'] for e in among]):.3f}, "
         f"{np.mean([e['hit_ratio_at_1_high'] for e in among]):.3f}]",
         "NDCG@10, candidates": spread([entry["ndcg_at_10"] for entry in among]),
-        "HR@10": spread([test["hr_at_10"] for test in tests]),
+        "HR@10": spread([test["hit_ratio_at_10"] for test in tests]),
         "NDCG@10": spread([test["ndcg_at_10"] for test in tests]),
         "HR@1, validation": spread([r["validation"][scorer]["candidates"]["hit_ratio_at_1"] for r in reports]),
     }

@@ -150,7 +150,7 @@ def ranking_report(ranking: Ranking) -> dict[str, float | int]:
     """HR@{1,5,10,20}, NDCG@{5,10,20}, mean reciprocal rank, and the share of items in anybody's first ten."""
     rank = ranking.ranks
     return {
-        **{f"hr_at_{k}": hit_ratio(rank, k) for k in (1, 5, 10, 20)},
+        **{f"hit_ratio_at_{k}": hit_ratio(rank, k) for k in (1, 5, 10, 20)},
         **{f"ndcg_at_{k}": ndcg(rank, k) for k in (5, 10, 20)},
         "mrr": float((1 / rank).mean()),
         f"coverage_at_{COVERAGE_AT}": float(ranking.recommended[1:].mean()),

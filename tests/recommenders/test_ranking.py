@@ -96,10 +96,10 @@ def test_metrics_by_hand() -> None:
     report = ranking_report(Ranking(rank, np.array([False, True, True, False, False])))
     assert report == pytest.approx(
         {
-            "hr_at_1": 1 / 3,
-            "hr_at_5": 2 / 3,
-            "hr_at_10": 2 / 3,
-            "hr_at_20": 1.0,
+            "hit_ratio_at_1": 1 / 3,
+            "hit_ratio_at_5": 2 / 3,
+            "hit_ratio_at_10": 2 / 3,
+            "hit_ratio_at_20": 1.0,
             "ndcg_at_5": 0.5,
             "ndcg_at_10": 0.5,
             "ndcg_at_20": (1.5 + 1 / math.log2(12)) / 3,

@@ -100,7 +100,14 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
         for name in baselines:
             entry = metrics["pretrain"][split][name]
             assert entry["n_examples"] == n_examples
-            assert 0 <= entry["hr_at_1"] <= entry["hr_at_5"] <= entry["hr_at_10"] <= entry["hr_at_20"] <= 1
+            assert (
+                0
+                <= entry["hit_ratio_at_1"]
+                <= entry["hit_ratio_at_5"]
+                <= entry["hit_ratio_at_10"]
+                <= entry["hit_ratio_at_20"]
+                <= 1
+            )
             assert entry["ndcg_at_5"] <= entry["ndcg_at_10"] <= entry["ndcg_at_20"]
             assert 0 < entry["mrr"] < 1
             assert 0 < entry["coverage_at_10"] <= 1

@@ -50,5 +50,14 @@ def generalized_bce(
     rate = drawn / (n_items - 1)
     beta = rate * (t * (1 - 1 / rate) + 1 / rate)
     own = (states * weights[targets]).sum(dim=1)
-    others = torch.einsum("pd,pkd->pk", states, weights[negatives])
+    others = _scores_of(negatives, states, weights)
     return -(beta * logsigmoid(own) + logsigmoid(-others).sum(dim=1)).sum() / (drawn + 1)
+
+
+def _scores_of(items: Tensor, states: Tensor, weights: Tensor) -> Tensor:
+    """[P, K] scores of each position's own items [P, K]."""
+    n_items, dim = weights.shape
+    # One product scores all items faster than single vectors are fetched, as long as there is no more of the former.
+    if n_items <= items.shape[1] * dim // 2:
+        return (states @ weights.T).gather(1, items)
+    return torch.einsum("pd,pkd->pk", states, weights[items])

@@ -37,6 +37,25 @@ def test_gbce_is_that_of_a_loop(n_items: int, positions: int, drawn: int, t: flo
     assert generalized_bce(states, targets, weights, negatives, n_items, t).item() == pytest.approx(total, rel=1e-9)
 
 
+@pytest.mark.parametrize(("n_items", "drawn"), [(40, 2), (40, 30)])
+def test_gradients_of_gbce_with_few_and_with_many_negatives_are_those_of_a_loop(n_items: int, drawn: int) -> None:
+    states, targets, weights = (tensor.requires_grad_(tensor.is_floating_point()) for tensor in tensors(n_items, 5, 7))
+    generator = torch.Generator().manual_seed(1)
+    order = torch.stack([row[torch.randperm(len(row), generator=generator)] for row in others_of(targets, n_items)])
+    negatives = order[:, :drawn]
+    negatives[:, -1] = negatives[:, 0]  # drawn twice counts twice
+    alpha, total = drawn / (n_items - 1), states.new_zeros(())
+    for state, target, row in zip(states, targets.tolist(), negatives.tolist(), strict=True):
+        positive = (state @ weights[target]).sigmoid() ** (alpha * (0.5 * (1 - 1 / alpha) + 1 / alpha))
+        total = total - positive.log() / (drawn + 1)
+        for item in row:
+            total = total - (1 - (state @ weights[item]).sigmoid()).log() / (drawn + 1)
+    ours = generalized_bce(states, targets, weights, negatives, n_items, 0.5)
+    assert ours.item() == pytest.approx(total.item())
+    found, expected = (torch.autograd.grad(loss, (states, weights)) for loss in (ours, total))
+    assert all(torch.allclose(one, other, atol=1e-12) for one, other in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize(("t", "drawn"), [(0.0, 3), (0.0, 1), (0.7, 7), (1.0, 7)])
 def test_at_its_limits_gbce_is_bce(t: float, drawn: int) -> None:
     """t = 0 calibrates nothing; drawing all 7 others leaves nothing to calibrate."""
