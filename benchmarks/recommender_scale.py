@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from llara_core.params.loading import load_params
 from llara_core.recommenders.losses.cross_entropy import full_cross_entropy
 from llara_core.recommenders.losses.objective import Objective
-from llara_core.recommenders.losses.sampled import generalized_bce
+from llara_core.recommenders.losses.sampled import generalized_bce, target_weight
 from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
@@ -59,13 +60,10 @@ def loss(positions: int = 4096, n_items: int = 100_000, chunk: int = 8192) -> No
     print(f"ratio chunks / plain: time {seconds / plain_seconds:.2f}, memory {peak / plain_peak:.2f}")
 
 
-def _plain_gbce(states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, n_items: int, t: float) -> Tensor:
-    drawn = negatives.shape[1]
-    rate = drawn / (n_items - 1)
-    beta = rate * (t * (1 - 1 / rate) + 1 / rate)
+def _plain_gbce(states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, beta: float) -> Tensor:
     own = (states * weights[targets]).sum(dim=1)
     others = (states[:, None] * weights[negatives]).sum(dim=2)
-    return -(beta * logsigmoid(own) + logsigmoid(-others).sum(dim=1)).sum() / (drawn + 1)
+    return -(beta * logsigmoid(own) + logsigmoid(-others).sum(dim=1)).sum() / (negatives.shape[1] + 1)
 
 
 def _gbce(way: str, positions: int, n_items: int, negatives: int, repeats: int) -> tuple[float, float]:
@@ -74,10 +72,11 @@ def _gbce(way: str, positions: int, n_items: int, negatives: int, repeats: int) 
     weights = torch.randn(n_items + 1, _DIM, requires_grad=True)
     targets = torch.randint(1, n_items + 1, (positions,))
     drawn = torch.randint(1, n_items + 1, (positions, negatives))
-    loss = _plain_gbce if way == "plain" else generalized_bce
+    beta = target_weight(negatives, n_items, 0.75)
+    loss = _plain_gbce if way == "plain" else partial(generalized_bce, offset=0.0)
     started = time.perf_counter()
     for _ in range(repeats):
-        loss(states, targets, weights, drawn, n_items, 0.75).backward()
+        loss(states, targets, weights, drawn, beta=beta).backward()
     return (time.perf_counter() - started) / repeats, peak_memory_gib()
 
 

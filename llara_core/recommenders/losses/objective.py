@@ -1,5 +1,7 @@
 """The loss that params.yaml names, with the negatives that it needs."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,7 @@ from torch import Tensor, nn
 from llara_core.errors import ParamsError
 from llara_core.params.recommenders import Loss
 from llara_core.recommenders.losses.cross_entropy import full_cross_entropy
-from llara_core.recommenders.losses.sampled import generalized_bce, sampled_softmax
+from llara_core.recommenders.losses.sampled import generalized_bce, sampled_softmax, target_weight
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.tables.items import PADDING_ID
 
@@ -72,5 +74,7 @@ class Objective(nn.Module):
             return full_cross_entropy(states, goals, weights, params.vocabulary_chunk)
         if params.name == "sampled_softmax":
             return sampled_softmax(states, goals, weights, negatives, self.log_proposal)
-        t = 0.0 if params.name == "bce" else params.t
-        return generalized_bce(states, goals, weights, negatives[real], self.model.n_items, t)
+        beta = target_weight(params.negatives, self.model.n_items, params.t if params.name == "gbce" else 0.0)
+        # Scores start at the odds of a target where nothing is known. Otherwise hundreds of negatives first drive all
+        # items the same way, and training stays in the hole that this digs: everyone gets what is popular.
+        return generalized_bce(states, goals, weights, negatives[real], beta, math.log(beta / params.negatives))

@@ -29,29 +29,39 @@ def sampled_softmax(
     return (torch.cat([own, others], dim=1).logsumexp(dim=1) - own[:, 0]).sum()
 
 
-def generalized_bce(
-    states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, n_items: int, t: float
-) -> Tensor:
-    """Sum over positions of gBCE (Petrov & Macdonald, RecSys 2023, equations 8 and 14).
+def target_weight(drawn: int, n_items: int, t: float) -> float:
+    """How much a target counts in gBCE: β = α (t (1 - 1/α) + 1/α), where a share α of the other items is drawn.
 
-    https://arxiv.org/abs/2308.07192: -(β log σ(s⁺) + Σ log(1 - σ(s⁻))) / (K + 1) with β = α (t (1 - 1/α) + 1/α), where
-    α = K / (n - 1) is the share of the other items that is drawn. t = 0, or drawing all, gives β = 1: binary
-    cross-entropy; t = 1 gives β = α, which makes up for the overconfidence that drawing few negatives causes.
+    t = 0, or drawing all, gives β = 1: binary cross-entropy; t = 1 gives β = α, which makes up for the overconfidence
+    that drawing few negatives causes (Petrov & Macdonald, RecSys 2023, equation 14, https://arxiv.org/abs/2308.07192).
+
+    Args:
+        drawn: K, negatives of a position.
+        n_items: n, without padding; the target is one of them.
+        t: calibration, 0..1.
+    """
+    rate = drawn / (n_items - 1)
+    return rate * (t * (1 - 1 / rate) + 1 / rate)
+
+
+def generalized_bce(
+    states: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor, beta: float, offset: float
+) -> Tensor:
+    """Sum over positions of gBCE: -(β log σ(s⁺ + b) + Σ log(1 - σ(s⁻ + b))) / (K + 1) (as above, equation 8).
+
+    The paper's has b = 0. With β = 1 this is binary cross-entropy.
 
     Args:
         states: [P, D].
         targets: [P] item ids.
         weights: [n + 1, D].
         negatives: [P, K] item ids other than the target, the position's own.
-        n_items: n, without padding.
-        t: calibration, 0..1.
+        beta: weight of the target.
+        offset: b, added to every score, and so without influence on their order.
     """
-    drawn = negatives.shape[1]
-    rate = drawn / (n_items - 1)
-    beta = rate * (t * (1 - 1 / rate) + 1 / rate)
-    own = (states * weights[targets]).sum(dim=1)
-    others = _scores_of(negatives, states, weights)
-    return -(beta * logsigmoid(own) + logsigmoid(-others).sum(dim=1)).sum() / (drawn + 1)
+    own = (states * weights[targets]).sum(dim=1) + offset
+    others = _scores_of(negatives, states, weights) + offset
+    return -(beta * logsigmoid(own) + logsigmoid(-others).sum(dim=1)).sum() / (negatives.shape[1] + 1)
 
 
 def _scores_of(items: Tensor, states: Tensor, weights: Tensor) -> Tensor:

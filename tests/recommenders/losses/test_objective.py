@@ -96,3 +96,19 @@ def test_more_negatives_than_other_items_are_refused(loss: Loss) -> None:
 
 def _tensors(*arrays: np.ndarray | None) -> list[torch.Tensor | None]:
     return [None if array is None else torch.from_numpy(array) for array in arrays]
+
+
+@pytest.mark.parametrize("name", ["gbce", "bce"])
+@pytest.mark.parametrize("negatives", [1, 8])
+def test_binary_losses_do_not_push_all_items_one_way_when_nothing_is_known(
+    loss: Loss, name: str, negatives: int
+) -> None:
+    """Where all scores are 0, what pulls targets along a state and what pushes negatives back balance out."""
+    own = objective(loss.model_copy(update={"negatives": negatives}), name, tied=False)
+    table = own.model.output_weights
+    with torch.no_grad():
+        table.zero_()
+    inputs, targets = np.array([[1, 2, 3], [4, 5, 0]]), np.array([[2, 3, 9], [5, 6, 0]])
+    own(*_tensors(inputs, targets, own.draw(targets, np.random.default_rng(0)))).backward()
+    assert table.grad.abs().max() > 1e-3
+    assert torch.allclose(table.grad.sum(dim=0), torch.zeros(8, dtype=table.dtype), atol=1e-12)

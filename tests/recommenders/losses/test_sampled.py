@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from llara_core.recommenders.losses.sampled import generalized_bce, sampled_softmax
+from llara_core.recommenders.losses.sampled import generalized_bce, sampled_softmax, target_weight
 
 
 def tensors(n_items: int, positions: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -34,7 +34,8 @@ def test_gbce_is_that_of_a_loop(n_items: int, positions: int, drawn: int, t: flo
         positive = 1 / (1 + math.exp(-float(state @ weights[target])))
         terms = [math.log(1 - 1 / (1 + math.exp(-float(state @ weights[item])))) for item in row]
         total -= (math.log(positive**beta) + sum(terms)) / (drawn + 1)
-    assert generalized_bce(states, targets, weights, negatives, n_items, t).item() == pytest.approx(total, rel=1e-9)
+    ours = generalized_bce(states, targets, weights, negatives, target_weight(drawn, n_items, t), offset=0.0)
+    assert ours.item() == pytest.approx(total, rel=1e-9)
 
 
 @pytest.mark.parametrize(("n_items", "drawn"), [(40, 2), (40, 30)])
@@ -46,11 +47,11 @@ def test_gradients_of_gbce_with_few_and_with_many_negatives_are_those_of_a_loop(
     negatives[:, -1] = negatives[:, 0]  # drawn twice counts twice
     alpha, total = drawn / (n_items - 1), states.new_zeros(())
     for state, target, row in zip(states, targets.tolist(), negatives.tolist(), strict=True):
-        positive = (state @ weights[target]).sigmoid() ** (alpha * (0.5 * (1 - 1 / alpha) + 1 / alpha))
+        positive = (state @ weights[target] - 1.5).sigmoid() ** (alpha * (0.5 * (1 - 1 / alpha) + 1 / alpha))
         total = total - positive.log() / (drawn + 1)
         for item in row:
-            total = total - (1 - (state @ weights[item]).sigmoid()).log() / (drawn + 1)
-    ours = generalized_bce(states, targets, weights, negatives, n_items, 0.5)
+            total = total - (1 - (state @ weights[item] - 1.5).sigmoid()).log() / (drawn + 1)
+    ours = generalized_bce(states, targets, weights, negatives, target_weight(drawn, n_items, 0.5), offset=-1.5)
     assert ours.item() == pytest.approx(total.item())
     found, expected = (torch.autograd.grad(loss, (states, weights)) for loss in (ours, total))
     assert all(torch.allclose(one, other, atol=1e-12) for one, other in zip(found, expected, strict=True))
@@ -66,7 +67,8 @@ def test_at_its_limits_gbce_is_bce(t: float, drawn: int) -> None:
     labels = torch.zeros_like(logits)
     labels[:, 0] = 1
     expected = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / (drawn + 1)
-    assert generalized_bce(states, targets, weights, negatives, 8, t).item() == pytest.approx(expected.item())
+    ours = generalized_bce(states, targets, weights, negatives, target_weight(drawn, 8, t), offset=0.0)
+    assert ours.item() == pytest.approx(expected.item())
 
 
 def test_full_calibration_weighs_the_target_by_the_share_drawn() -> None:
@@ -74,9 +76,9 @@ def test_full_calibration_weighs_the_target_by_the_share_drawn() -> None:
     zero = torch.zeros_like(states)
     negatives = others_of(targets, 9)[:, :2]
     # All scores 0: each logarithm is -log 2; the target counts 2/8, the negatives once each.
-    assert generalized_bce(zero, targets, weights, negatives, 9, 1.0).item() == pytest.approx(
-        4 * (0.25 + 2) * math.log(2) / 3
-    )
+    assert target_weight(2, 9, 1.0) == pytest.approx(0.25)
+    ours = generalized_bce(zero, targets, weights, negatives, target_weight(2, 9, 1.0), offset=0.0)
+    assert ours.item() == pytest.approx(4 * (0.25 + 2) * math.log(2) / 3)
 
 
 def test_log_q_correction_makes_the_sum_over_draws_unbiased() -> None:
