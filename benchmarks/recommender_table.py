@@ -23,16 +23,16 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PROTOCOL = {"candidates.negatives": "outside_recent", "candidates.draws.validation": 50, "candidates.draws.test": 50}
 ROWS: dict[str, dict[str, Any]] = {
     "SASRec": {"recommender.name": "sasrec"},
+    "HSTU": {"recommender.name": "hstu"},
     "GRU4Rec": {"recommender.name": "gru4rec"},
     "Caser": {"recommender.name": "caser"},
-    "HSTU": {"recommender.name": "hstu"},
+    "SASRec, sampled softmax": {"pretrain.loss.name": "sampled_softmax"},
+    "SASRec, gBCE": {"pretrain.loss.name": "gbce"},
     "SASRec, BCE with 1 negative": {
         "pretrain.loss.name": "bce",
         "pretrain.loss.negatives": 1,
         "recommenders.sasrec.ahead.share": 0.0,  # as in the paper
     },
-    "SASRec, gBCE": {"pretrain.loss.name": "gbce"},
-    "SASRec, sampled softmax": {"pretrain.loss.name": "sampled_softmax"},
 }
 _COUNTING = {"popularity": "popularity", "co-occurrence": "co_occurrence"}
 
