@@ -1,4 +1,4 @@
-"""Memory and speed of the losses beside their plain ways, and of a million sequences over 100,000 items."""
+"""Memory and speed of losses and dropout beside their plain ways, and of a million sequences over 100,000 items."""
 
 import tempfile
 import time
@@ -12,10 +12,11 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid
 
 from llara_core.params.loading import load_params
+from llara_core.recommenders.dropout import BatchDropout
 from llara_core.recommenders.losses.cross_entropy import full_cross_entropy
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.losses.sampled import generalized_bce, target_weight
@@ -39,16 +40,19 @@ def _alone(function: Callable[..., tuple[float, float]], *arguments: object) -> 
 
 def _loss(way: str, positions: int, n_items: int, chunk: int) -> tuple[float, float]:
     seed_torch(0)
-    states = torch.randn(positions, _DIM, requires_grad=True)
-    weights = torch.randn(n_items + 1, _DIM, requires_grad=True)
-    targets = torch.randint(1, n_items + 1, (positions,))
-    started = time.perf_counter()
-    if way == "plain":
-        loss = cross_entropy(states @ weights[1:].T, targets - 1, reduction="sum")
-    else:
-        loss = full_cross_entropy(states, targets, weights, chunk)
-    loss.backward()
-    return time.perf_counter() - started, peak_memory_gib()
+    seconds = 0.0
+    for size in (16, positions):  # a small one first: the kernels' own start isn't what we ask for
+        states = torch.randn(size, _DIM, requires_grad=True)
+        weights = torch.randn(n_items + 1, _DIM, requires_grad=True)
+        targets = torch.randint(1, n_items + 1, (size,))
+        started = time.perf_counter()
+        if way == "plain":
+            loss = cross_entropy(states @ weights[1:].T, targets - 1, reduction="sum")
+        else:
+            loss = full_cross_entropy(states, targets, weights, chunk)
+        loss.backward()
+        seconds = time.perf_counter() - started
+    return seconds, peak_memory_gib()
 
 
 def loss(positions: int = 4096, n_items: int = 100_000, chunk: int = 8192) -> None:
@@ -87,6 +91,20 @@ def gbce(positions: int = 1024, n_items: int = 1682, negatives: int = 256, repea
     print(f"{positions} positions × {negatives} of {n_items} items: {seconds:.3f} s, peak {peak:.2f} GiB;", end=" ")
     print(f"plain {plain_seconds:.3f} s, peak {plain_peak:.2f} GiB")
     print(f"ratio ours / plain: time {seconds / plain_seconds:.2f}, memory {peak / plain_peak:.2f}")
+
+
+def dropout(rows: int = 20, length: int = 50, p: float = 0.4, repeats: int = 500) -> None:
+    """Dropout of a batch's states, forwards and backwards, beside torch's."""
+    values = torch.randn(rows, length, _DIM, requires_grad=True)
+    seconds = {"ours": 0.0, "plain": 0.0}
+    for _ in range(repeats):
+        for way, layer in (("ours", BatchDropout(p)), ("plain", nn.Dropout(p))):
+            started = time.perf_counter()
+            layer(values).sum().backward()
+            seconds[way] += time.perf_counter() - started
+    ours, plain = (1e6 * total / repeats for total in seconds.values())
+    print(f"{rows} × {length} × {_DIM} values: {ours:.0f} µs, plain {plain:.0f} µs")
+    print(f"ratio ours / plain: time {ours / plain:.2f}")
 
 
 def _train(n_sequences: int, n_items: int, steps: int, loss_name: str) -> tuple[float, float]:
@@ -138,5 +156,6 @@ if __name__ == "__main__":
     app = typer.Typer(help=__doc__)
     app.command()(loss)
     app.command()(gbce)
+    app.command()(dropout)
     app.command()(million)
     app()
