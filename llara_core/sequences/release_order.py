@@ -2,8 +2,8 @@
 
 It is what NumPy's unstable quicksort made of them before version 1.25, when `argsort` went over to vector instructions,
 whose order depends on the processor. Half of MovieLens-100K's ratings share their second with a neighbour, so the order
-decides what is next. The sort is introsort (Musser 1997, https://doi.org/10.1002/(SICI)1097-024X(199708)27:8): quicksort
-by the median of three, insertion sort for short runs, heapsort for what doesn't shrink.
+decides what is next. The sort is introsort (Musser, Software: Practice and Experience 27(8), 1997): quicksort by the
+median of three, insertion sort for short runs, heapsort for what doesn't shrink.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Introsort against partitions worked by hand, and against orders that NumPy 1.24.4's `argsort` gave, written down here."""
+"""Introsort against partitions worked by hand, and against recorded orders of NumPy 1.24.4's `argsort`."""
 
 import hashlib
 
