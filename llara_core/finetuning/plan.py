@@ -95,9 +95,7 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         settings, sequences = self.settings, self._sequences
         batch = Examples(self._examples.rows[chosen], self._examples.positions[chosen])
         goals = targets(sequences, batch)
-        excluded = items_never_negative(
-            sequences, batch.rows, batch.positions, settings.negatives, settings.history_length
-        )
+        excluded = items_never_negative(sequences, batch, "train", settings.negatives, settings.history_length)
         keys = (np.full(len(chosen), SPLITS.index("train")), passes, chosen)
         candidates = draw_candidates(settings.seed, keys, goals, excluded, self._n_items, settings.n_candidates)
         words = random_words(settings.seed, _TEMPLATE, passes, chosen)
