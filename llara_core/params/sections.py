@@ -150,10 +150,13 @@ class Train(Section):
 
 
 class Eval(Section):
-    """How the language model is asked, and on how many of the stored candidate draws."""
+    """How the language model is asked, and on how many of the stored candidate draws.
+
+    `mode`: prompts with behavioural tokens (`hybrid`), without (`text`), or with them if training had them.
+    """
 
     method: Literal["scoring", "generation"]
-    hybrid: bool
+    mode: Literal["as_trained", "hybrid", "text"]
     draws: PositiveInt
     template: Count
     batch_size: PositiveInt

@@ -103,7 +103,7 @@ def _declared_params(stage: str) -> set[str]:
 
 
 # Functions of a stage that take one section under the name `params`.
-SECTIONS_CALLED_PARAMS = {"evaluate": {"draws": "eval", "template": "eval", "method": "eval", "hybrid": "eval"}}
+SECTIONS_CALLED_PARAMS = {"evaluate": {"mode": "eval", "template": "eval"}}
 
 
 @pytest.mark.parametrize("stage", STAGES)
