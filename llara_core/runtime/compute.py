@@ -10,11 +10,19 @@ _GIB = 2**30
 
 
 def seed_torch(seed: int) -> None:
-    """Seed weight initialisation and dropout, and refuse CUDA kernels whose results vary from run to run."""
+    """Seed weight initialisation and dropout, and refuse operations whose results vary from run to run.
+
+    An operation without a deterministic implementation raises a RuntimeError; with PyTorch's `warn_only` it would not
+    only pass with a warning: attention's fused backward kernels would also stay with their varying variants, which they
+    leave only where errors are wanted (ATen/native/transformers/cuda/attention_backward.cu). Of what our models run on
+    CUDA nothing is refused by the list in `torch.use_deterministic_algorithms`: embeddings' and masks' backward
+    (index_put, index_add, gather, scatter) have deterministic variants, cumulative sums are of integers, cross-entropy is
+    over [N, V] (only the loss of images varies), and 1-d max pooling gathers in its backward. cuBLAS and cuDNN's
+    recurrent layers need a fixed workspace, which is read when CUDA starts: call this before anything runs there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
-    if torch.cuda.is_available():
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)
     # Filling fresh memory is a debugging aid that can cost a fifth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
