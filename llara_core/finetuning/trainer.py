@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from llara_core.errors import ModelError
+from llara_core.finetuning.learning_rate import rate_factor
 from llara_core.hybrid.batching import pad_examples
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.sections import Train
@@ -51,7 +53,6 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
         learning_rate=params.lr,
         weight_decay=params.weight_decay,
         warmup_steps=round(params.warmup * n_steps),
-        lr_scheduler_type="cosine",
         max_grad_norm=params.max_grad_norm,
         bf16=on_gpu,
         use_cpu=not on_gpu,
@@ -116,6 +117,13 @@ class HybridTrainer(Trainer):
             ]
             self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
         return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
+        """The course of both groups' learning rates; the scheduler counts the steps that are done."""
+        self.lr_scheduler = LambdaLR(
+            self.optimizer, lambda done: rate_factor(done + 1, self.args.warmup_steps, num_training_steps)
+        )
+        return self.lr_scheduler
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
         return SequentialSampler(self.train_dataset)

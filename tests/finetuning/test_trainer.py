@@ -108,6 +108,42 @@ def test_resuming_equals_not_stopping(
     assert curves[0] == curves[1]
 
 
+class _Rates(TrainerCallback):
+    """Notes the learning rate of each parameter group in every optimiser step."""
+
+    def __init__(self) -> None:
+        self.rates: list[list[float]] = []
+
+    def on_pre_optimizer_step(self, args, state, control, optimizer, **kwargs) -> None:
+        self.rates.append([group["lr"] for group in optimizer.param_groups])
+
+
+def test_learning_rates_by_step_and_group(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+) -> None:
+    # Two of six steps warm up; then half a cosine, of which each step takes 36°.
+    factors = [0.5, 1.0, 0.904508, 0.654508, 0.345492, 0.095492]
+    recipe = train.model_copy(update={"warmup": 0.33, "lr": 0.02, "projector_lr": 0.004})
+    size, whole, first, last = llama.config.vocab_size, _Rates(), _Rates(), _Rates()
+    trainer = _trainer(_model(size, item_embeddings), plan, recipe, tmp_path / "whole", encoder, whole)
+    trainer.train()
+    assert np.array(whole.rates) == pytest.approx(np.outer(factors, [0.02, 0.004]), rel=1e-5)
+    logged = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
+    assert logged == pytest.approx([0.02 * factor for factor in factors], rel=1e-5)
+
+    killed = _trainer(_model(size, item_embeddings), plan, recipe, tmp_path / "cut", encoder, first, _StopAt(4))
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    resumed = _trainer(_model(size, item_embeddings), plan, recipe, tmp_path / "cut", encoder, last)
+    resumed.train(resume_from_checkpoint=str(latest_checkpoint(tmp_path / "cut")))
+    assert first.rates + last.rates == whole.rates
+
+
 def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
     tmp_path: Path,
     plan: TrainingPlan,
