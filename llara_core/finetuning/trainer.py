@@ -22,7 +22,7 @@ from llara_core.runtime.checkpoints import (
     save_optimizer,
     save_trainable,
 )
-from llara_core.runtime.compute import n_processes
+from llara_core.runtime.compute import mixed_precision, n_processes
 from llara_core.runtime.logs import LOGGER
 
 _WEIGHTS, _OPTIMIZER, _RANDOM, _STATE = (
@@ -38,14 +38,14 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
 
     Raises:
         ModelError: the batch can't be divided among the processes.
+        ParamsError: the GPU hasn't the precision that is asked for.
     """
     per_round = params.micro_batch_size * n_processes()
     if params.batch_size % per_round:
         raise ModelError(
             f"train.batch_size must be a multiple of micro_batch_size × processes {per_round}, got {params.batch_size}"
         )
-    on_gpu = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=n_steps,
         per_device_train_batch_size=params.micro_batch_size,
@@ -54,8 +54,7 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
         weight_decay=params.weight_decay,
         warmup_steps=round(params.warmup * n_steps),
         max_grad_norm=params.max_grad_norm,
-        bf16=on_gpu,
-        use_cpu=not on_gpu,
+        use_cpu=not torch.cuda.is_available(),
         logging_steps=1,
         save_steps=params.checkpoint_every,
         dataloader_num_workers=params.workers,
@@ -67,6 +66,8 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
         seed=seed,
         data_seed=seed,
     )
+    arguments.mixed_precision = mixed_precision("train.precision", params.precision)
+    return arguments
 
 
 def collate(examples: list[tuple[EncodedPrompt, list[int]]], filler_id: int) -> dict[str, Tensor]:

@@ -251,6 +251,37 @@ def test_the_fingerprint_follows_settings_and_inputs(tmp_path: Path) -> None:
     assert experiment_fingerprint({"seed": 0}, [path]) != first
 
 
+class _ProductTypes(TrainerCallback):
+    """Notes the types in which the model's linear layers give their products."""
+
+    def __init__(self, model: HybridCausalLM) -> None:
+        self.seen: set[torch.dtype] = set()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_hook(lambda _, __, output: self.seen.add(output.dtype))
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_params_choose_the_precision_whatever_the_launcher_says(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    expected: torch.dtype,
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16" if precision == "float32" else "no")
+    model = _model(llama.config.vocab_size, item_embeddings)
+    recipe = train.model_copy(update={"precision": precision})
+    types = _ProductTypes(model)
+    _trainer(model, plan, recipe, tmp_path / "run", encoder, types).train()
+    assert types.seen == {expected}
+    assert all(weight.dtype == torch.float32 for weight in _weights(model).values())
+
+
 def test_batches_that_cannot_be_divided_are_refused(
     tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from llara_core.runtime.compute import seed_torch
+from llara_core.errors import ParamsError
+from llara_core.runtime.compute import autocast, mixed_precision, seed_torch
 
 
 @pytest.fixture
@@ -29,3 +30,32 @@ def test_the_seed_decides_what_is_drawn() -> None:
         seed_torch(seed)
         draws.append(torch.rand(4).tolist())
     assert draws[0] == draws[2] != draws[1]
+
+
+def test_precision_is_named_to_accelerate(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    assert mixed_precision("train.precision", "float32") == "no"
+    assert not caplog.messages
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with caplog.at_level("WARNING", "llara"):
+        assert mixed_precision("train.precision", "bfloat16") == "bf16"
+    assert caplog.messages == [
+        "train.precision: bfloat16 is slower than float32 on CPUs without matrix units for it (AMX)"
+    ]
+
+
+def test_a_gpu_without_bfloat16_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    # PyTorch emulates bfloat16 on GPUs that lack it, and counts that as support unless asked not to.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    with pytest.raises(ParamsError, match="pretrain.precision must be float32 on Tesla T4, got bfloat16"):
+        mixed_precision("pretrain.precision", "bfloat16")
+    assert mixed_precision("pretrain.precision", "float32") == "no"
+
+
+def test_autocast_covers_matrix_products() -> None:
+    ones = torch.ones(2, 2)
+    with autocast("bfloat16"):
+        assert (ones @ ones).dtype == torch.bfloat16
+    with autocast("float32"):
+        assert (ones @ ones).dtype == torch.float32
