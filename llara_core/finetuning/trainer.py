@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset, Sampler, SequentialSampler
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from llara_core.errors import ModelError
 from llara_core.finetuning.learning_rate import rate_factor
@@ -24,13 +23,10 @@ from llara_core.runtime.checkpoints import (
 )
 from llara_core.runtime.compute import mixed_precision, n_processes
 from llara_core.runtime.logs import LOGGER
+from llara_core.sequences.random_words import random_words
 
-_WEIGHTS, _OPTIMIZER, _RANDOM, _STATE = (
-    "trainable.safetensors",
-    "optimizer.safetensors",
-    "random.safetensors",
-    "trainer_state.json",
-)
+_WEIGHTS, _OPTIMIZER, _STATE = "trainable.safetensors", "optimizer.safetensors", "trainer_state.json"
+_DROPOUT = 0x44726F70  # "Drop": a stream of random words
 
 
 def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> TrainingArguments:
@@ -76,6 +72,18 @@ def collate(examples: list[tuple[EncodedPrompt, list[int]]], filler_id: int) -> 
     return pad_examples(prompts, answers, filler_id)
 
 
+class _StepSeeds(TrainerCallback):
+    """Makes what a step draws, dropout's masks, a function of seed, step and process.
+
+    So a resume needs no generator's state, be it of a CPU or of any process's GPU.
+    """
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        torch.manual_seed(int(random_words(args.seed, _DROPOUT, state.global_step + 1, args.process_index)))
+
+
 class HybridTrainer(Trainer):
     """Trains a HybridCausalLM on a plan's examples in their order."""
 
@@ -86,6 +94,7 @@ class HybridTrainer(Trainer):
         args._n_gpu = min(args.n_gpu, 1)  # nn.DataParallel can't divide the flat list of slots
         super().__init__(model=model, args=args, **kwargs)
         self.remove_callback(PrinterCallback)  # the progress bar says it
+        self.add_callback(_StepSeeds())
         self._projector_lr = projector_lr
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
@@ -135,7 +144,6 @@ class HybridTrainer(Trainer):
         with new_checkpoint(Path(self.args.output_dir), self.state.global_step) as folder:
             save_trainable(self.model, folder / _WEIGHTS)
             save_optimizer(self.optimizer, folder / _OPTIMIZER)
-            save_file({"cpu": torch.get_rng_state()}, folder / _RANDOM)
             self.state.save_to_json(str(folder / _STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -158,5 +166,4 @@ class HybridTrainer(Trainer):
             group["lr"] = rate
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            torch.set_rng_state(load_file(Path(checkpoint) / _RANDOM)["cpu"])
+        """Do nothing: every step is seeded anew."""

@@ -21,7 +21,7 @@ from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.recommenders.progress import Progress, load_progress, save_progress
 from llara_core.recommenders.windows import TrainingSequences, epoch_batches, look_ahead
-from llara_core.runtime.checkpoints import latest_checkpoint
+from llara_core.runtime.checkpoints import agreed_checkpoint, latest_checkpoint
 from llara_core.runtime.compute import mixed_precision
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.items import PADDING_ID
@@ -95,8 +95,7 @@ class _Training:
         self.sequences, self.recipe, self.folder = sequences, recipe, folder
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
-        self.accelerator.wait_for_everyone()  # no process may look before the main one has discarded, or after it saved
-        if checkpoint := latest_checkpoint(folder):
+        if checkpoint := agreed_checkpoint(folder):
             self.progress, self.best = load_progress(checkpoint, self.model, self.average, self.optimizer)
             LOGGER.info("resuming in epoch %d after step %d", self.progress.epoch, self.progress.step)
 

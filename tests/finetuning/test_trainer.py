@@ -17,13 +17,12 @@ from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm, Lora, Train
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.runtime.checkpoints import (
-    experiment_fingerprint,
     latest_checkpoint,
     load_trainable,
-    locked_checkpoints,
     save_trainable,
 )
 from tests.conftest import make_llama
+from tests.processes import run_two_processes
 
 
 class _StopAt(TrainerCallback):
@@ -228,27 +227,39 @@ def test_a_loss_that_is_not_finite_stops_training(
         _trainer(model, plan, train, tmp_path / "run", encoder).train()
 
 
-def test_one_process_per_experiment_and_no_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLARA_CHECKPOINT_DIR", str(tmp_path))
-    with locked_checkpoints("finetune", "abc") as folder:
-        (folder / ".step-7.tmp").mkdir()
-        (folder / "step-4").mkdir()
-        (folder / "step-12").mkdir()
-        with pytest.raises(ModelError, match="another process"), locked_checkpoints("finetune", "abc"):
-            pass
-    with locked_checkpoints("finetune", "abc") as folder:
-        assert not (folder / ".step-7.tmp").exists()
-        assert latest_checkpoint(folder) == folder / "step-12"
+class _Draws(TrainerCallback):
+    """Notes where the random generator stands when each step is done."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, float]] = []
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs) -> None:
+        self.seen.append((torch.initial_seed(), torch.rand(1).item()))
 
 
-def test_the_fingerprint_follows_settings_and_inputs(tmp_path: Path) -> None:
-    path = tmp_path / "input"
-    path.write_text("one")
-    first = experiment_fingerprint({"seed": 0}, [path])
-    assert experiment_fingerprint({"seed": 0}, [path]) == first
-    assert experiment_fingerprint({"seed": 1}, [path]) != first
-    path.write_text("two")
-    assert experiment_fingerprint({"seed": 0}, [path]) != first
+def test_each_step_draws_something_else_and_the_same_after_a_resume(
+    tmp_path: Path,
+    plan: TrainingPlan,
+    train: Train,
+    encoder: PromptEncoder,
+    item_embeddings: np.ndarray,
+    llama: LlamaForCausalLM,
+) -> None:
+    size, whole, first, last = llama.config.vocab_size, _Draws(), _Draws(), _Draws()
+    _trainer(_model(size, item_embeddings), plan, train, tmp_path / "whole", encoder, whole).train()
+    assert len({seed for seed, _ in whole.seen}) == 6
+    killed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, first, _StopAt(4))
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    checkpoint = latest_checkpoint(tmp_path / "cut")
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "trainable.safetensors",
+        "optimizer.safetensors",
+        "trainer_state.json",
+    }
+    resumed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, last)
+    resumed.train(resume_from_checkpoint=str(checkpoint))
+    assert first.seen + last.seen == whole.seen
 
 
 class _ProductTypes(TrainerCallback):
@@ -288,3 +299,7 @@ def test_batches_that_cannot_be_divided_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ModelError, match="micro_batch_size × processes 6, got 4"):
         training_arguments(train, 1, tmp_path, 0)
+
+
+def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
+    run_two_processes(["-m", "pytest", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))
