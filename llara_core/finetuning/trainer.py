@@ -156,6 +156,7 @@ class HybridTrainer(Trainer):
         self._restore_schedule()
         LOGGER.info("resuming from step %d of %d", self.state.global_step, self.state.max_steps)
         self.resumed_from = self.state.global_step
+        self.accelerator.wait_for_everyone()  # or one could finish, and remove what another still reads
 
     def _restore_schedule(self) -> None:
         """Set learning rates by the step, which the Trainer has read from the checkpoint by now."""

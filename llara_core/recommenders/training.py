@@ -98,6 +98,7 @@ class _Training:
         if checkpoint := agreed_checkpoint(folder):
             self.progress, self.best = load_progress(checkpoint, self.model, self.average, self.optimizer)
             LOGGER.info("resuming in epoch %d after step %d", self.progress.epoch, self.progress.step)
+            self.accelerator.wait_for_everyone()  # or one could finish, and remove what another still reads
 
     def run(self, validate: Callable[[SequentialRecommender], float]) -> None:
         hidden = not self.accelerator.is_main_process

@@ -130,13 +130,17 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Tun
     assert losses["tuned"] != losses["untuned"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("dtype", "precision"), [("float32", "float32"), ("float32", "bfloat16"), ("bfloat16", "float32")]
+)
 def test_losses_before_and_after_are_of_one_precision(
-    small: Params, inputs: TuningInputs, tmp_path: Path, precision: str
+    small: Params, inputs: TuningInputs, tmp_path: Path, dtype: str, precision: str
 ) -> None:
     """Training that moves nothing must change nothing, to the last bit."""
     train = small.train.model_copy(update={"precision": precision, "lr": 1e-30, "projector_lr": 1e-30})
-    losses = tune(small.model_copy(update={"train": train}), inputs, tmp_path).report["validation_loss"]
+    llm = small.selected_llm.model_copy(update={"dtype": dtype})
+    params = small.model_copy(update={"train": train, "llms": {"tiny": llm}})
+    losses = tune(params, inputs, tmp_path).report["validation_loss"]
     assert losses["untuned"] == losses["tuned"]
 
 

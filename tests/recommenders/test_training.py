@@ -55,7 +55,7 @@ def train(
     seed: int = 0,
     **changes: object,
 ) -> tuple[Progress, SequentialRecommender]:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     recipe = tiny(kind, **changes)
     torch.manual_seed(seed)
     model = build_recommender(recipe, N_ITEMS, history_length=8)
