@@ -4,21 +4,11 @@ from typing import Annotated
 
 import typer
 
-from llara_core.finetuning.curve import CURVE_COLUMNS
-from llara_core.finetuning.tuning import Tuned, TuningInputs, tune, tuning_fingerprint
-from llara_core.hybrid.adapter import AdapterManifest, save_adapter
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.runtime.checkpoints import locked_checkpoints
-from llara_core.runtime.compute import is_main_process
-from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_json
-from llara_core.tables.candidates import read_candidates
-from llara_core.tables.embeddings import read_embeddings
-from llara_core.tables.items import read_items
-from llara_core.tables.sequences import read_sequences
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, CANDIDATES, CURVES, EMBEDDINGS, ITEMS, METRICS, SEQUENCES
+from stages.paths import ADAPTER, CURVES, EMBEDDINGS, METRICS, PROCESSED
 
 
 def finetune(
@@ -31,39 +21,31 @@ def finetune(
     A killed run goes on from its last checkpoint under .llara/checkpoints (or $LLARA_CHECKPOINT_DIR); a finished one
     leaves none.
     """
-    params = load_params(params_path)
-    inputs = _read_inputs(params)
-    fingerprint = tuning_fingerprint(params, [ITEMS, SEQUENCES, EMBEDDINGS])
+    _finetune(load_params(params_path), fresh=fresh)
+
+
+def _finetune(params: Params, *, fresh: bool) -> None:
+    # Not at the top: a mistake in params.yaml, and --help, shouldn't wait for the libraries.
+    from llara_core.finetuning.curve import CURVE_COLUMNS
+    from llara_core.finetuning.tuning import tune, tuning_fingerprint
+    from llara_core.hybrid.adapter import save_adapter
+    from llara_core.runtime.checkpoints import locked_checkpoints
+    from llara_core.runtime.compute import is_main_process
+    from llara_core.runtime.curves import write_curve
+    from llara_core.tables.embeddings import read_embeddings
+    from llara_core.tables.processed import ITEMS, SEQUENCES, read_processed
+
+    tables = read_processed(PROCESSED)
+    embeddings = read_embeddings(EMBEDDINGS, tables.lineage, len(tables.items))
+    fingerprint = tuning_fingerprint(params, [PROCESSED / ITEMS, PROCESSED / SEQUENCES, EMBEDDINGS])
     with locked_checkpoints("finetune", fingerprint, fresh=fresh) as checkpoints:
-        tuned = tune(params, inputs, checkpoints)
-        if is_main_process():
-            _write(params, inputs, tuned)
-
-
-def _read_inputs(params: Params) -> TuningInputs:
-    items = read_items(ITEMS)
-    return TuningInputs(
-        items,
-        read_sequences(SEQUENCES, items.digest, len(items)),
-        read_candidates(CANDIDATES, items.digest),
-        read_embeddings(EMBEDDINGS, items.digest, len(items), params.selected_recommender.dim),
-    )
-
-
-def _write(params: Params, inputs: TuningInputs, tuned: Tuned) -> None:
-    manifest = AdapterManifest(
-        llm=params.selected_llm,
-        prompt=params.prompt,
-        nouns=params.selected_dataset.nouns,
-        history_length=params.split.history_length,
-        embedding_dim=inputs.embeddings.shape[1],
-        projector_hidden=params.projector.hidden,
-        items_digest=inputs.items.digest,
-    )
-    with atomic_directory(ADAPTER) as folder:
-        save_adapter(folder, tuned.adapted, tuned.model.projector, manifest)
-    write_curve(CURVES / "finetune.csv", tuned.curve, CURVE_COLUMNS)
-    write_json(METRICS / "finetune.json", tuned.report)
+        tuned = tune(params, tables, embeddings, checkpoints)
+        if not is_main_process():
+            return
+        with atomic_directory(ADAPTER) as folder:
+            save_adapter(folder, tuned.adapted, tuned.model.projector, tuned.manifest)
+        write_curve(CURVES / "finetune.csv", tuned.curve, CURVE_COLUMNS)
+        write_json(METRICS / "finetune.json", tuned.report)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,15 @@
 """Stage pretrain: train the selected sequential recommender on the training users."""
 
-from dataclasses import asdict, fields
 from typing import Annotated, Any
 
 import typer
 
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.pretraining.pretraining import Pretrained, pretrain_recommender, pretraining_fingerprint
-from llara_core.pretraining.report import pretraining_report
-from llara_core.recommenders.progress import Epoch
-from llara_core.recommenders.saving import RecommenderConfig, save_recommender
-from llara_core.runtime.checkpoints import locked_checkpoints
-from llara_core.runtime.compute import choose_device, is_main_process, n_processes, peak_memory_gib
-from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_json
 from llara_core.runtime.logs import LOGGER
-from llara_core.tables.candidates import read_candidates
-from llara_core.tables.items import Items, read_items
-from llara_core.tables.sequences import Sequences, read_sequences
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import CANDIDATES, CURVES, ITEMS, METRICS, RECOMMENDER, SEQUENCES
+from stages.paths import CURVES, METRICS, PROCESSED, RECOMMENDER
 
 
 def pretrain(
@@ -33,44 +22,38 @@ def pretrain(
     the recommender and of counting baselines, and metrics/pretrain_timing.json. A killed run goes on from its last
     checkpoint under .llara/checkpoints (or $LLARA_CHECKPOINT_DIR); a finished one leaves none.
     """
-    params = load_params(params_path)
-    items = read_items(ITEMS)
-    sequences = read_sequences(SEQUENCES, items.digest, len(items))
-    fingerprint = pretraining_fingerprint(params, [ITEMS, SEQUENCES])
+    _pretrain(load_params(params_path), fresh=fresh)
+
+
+def _pretrain(params: Params, *, fresh: bool) -> None:
+    # Not at the top: a mistake in params.yaml, and --help, shouldn't wait for the libraries.
+    from llara_core.pretraining.pretraining import pretrain_recommender, pretraining_fingerprint
+    from llara_core.pretraining.report import CURVE_COLUMNS, curve_rows, pretraining_report, timing_report
+    from llara_core.recommenders.saving import RecommenderConfig, save_recommender
+    from llara_core.runtime.checkpoints import locked_checkpoints
+    from llara_core.runtime.compute import is_main_process
+    from llara_core.runtime.curves import write_curve
+    from llara_core.tables.processed import ITEMS, SEQUENCES, read_processed
+
+    tables = read_processed(PROCESSED)
+    fingerprint = pretraining_fingerprint(params, [PROCESSED / ITEMS, PROCESSED / SEQUENCES])
     with locked_checkpoints("pretrain", fingerprint, fresh=fresh) as checkpoints:
-        trained = pretrain_recommender(params, items, sequences, checkpoints)
-        if is_main_process():
-            _write(params, trained, items, sequences)
-
-
-def _write(params: Params, trained: Pretrained, items: Items, sequences: Sequences) -> None:
-    config = RecommenderConfig(
-        recommender=params.selected_recommender,
-        n_items=len(items),
-        history_length=params.split.history_length,
-        items_digest=items.digest,
-    )
-    with atomic_directory(RECOMMENDER) as folder:
-        save_recommender(folder, trained.model, config)
-    rows = [asdict(epoch) for epoch in trained.progress.curve]
-    write_curve(CURVES / "pretrain.csv", rows, [field.name for field in fields(Epoch)])
-    report = pretraining_report(params, trained, items, sequences, read_candidates(CANDIDATES, items.digest))
-    write_json(METRICS / "pretrain.json", report)
-    write_json(METRICS / "pretrain_timing.json", _timing(trained))
+        trained = pretrain_recommender(params, tables.items, tables.sequences, checkpoints)
+        if not is_main_process():
+            return
+        config = RecommenderConfig(
+            recommender=params.selected_recommender,
+            n_items=len(tables.items),
+            history_length=params.split.history_length,
+            made_from=tables.lineage,
+        )
+        with atomic_directory(RECOMMENDER) as folder:
+            save_recommender(folder, trained.model, config)
+        write_curve(CURVES / "pretrain.csv", curve_rows(trained), CURVE_COLUMNS)
+        report = pretraining_report(params, trained, tables)
+        write_json(METRICS / "pretrain.json", report)
+        write_json(METRICS / "pretrain_timing.json", timing_report(trained))
     _log(report["test"])
-
-
-def _timing(trained: Pretrained) -> dict[str, Any]:
-    progress = trained.progress
-    return {
-        "training_seconds": progress.training_seconds,
-        "training_seconds_to_best": progress.seconds_to_best,
-        "validation_seconds": progress.validation_seconds,
-        "targets_per_second": trained.sequences.n_targets * len(progress.curve) / progress.training_seconds,
-        "peak_memory_gib": peak_memory_gib(),
-        "processes": n_processes(),
-        "device": choose_device().type,
-    }
 
 
 def _log(report: dict[str, Any]) -> None:

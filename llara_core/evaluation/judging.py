@@ -9,6 +9,7 @@ from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_manifest
 from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.llm_files import llm_digest
 from llara_core.hybrid.questions import encode_questions
 from llara_core.params.params import Params
 from llara_core.params.sections import Eval
@@ -24,7 +25,7 @@ from llara_core.runtime.files import sha256_of_folder
 from llara_core.sequences.windows import training_bounds
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings
-from llara_core.tables.lineage import Lineage
+from llara_core.tables.lineage import Lineage, require_lineage
 from llara_core.tables.predictions import NO_ITEM, Predictions
 from llara_core.tables.processed import Processed, read_processed
 
@@ -61,6 +62,7 @@ def read_artifacts(processed: Path, recommender: Path, embeddings: Path, adapter
     vectors = read_embeddings(embeddings, lineage, len(tables.items))
     lineage = {**lineage, "embeddings": vectors.digest}
     manifest = read_manifest(adapter, lineage)
+    require_lineage(adapter, manifest.made_from, {"llm": llm_digest(manifest.llm)})
     lineage |= {"candidates": tables.sets.digest, "adapter": sha256_of_folder(adapter)}
     return Artifacts(tables, model, vectors, adapter, manifest, lineage)
 

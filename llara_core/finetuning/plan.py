@@ -15,7 +15,7 @@ from llara_core.errors import DataError
 from llara_core.finetuning.curriculum import is_hybrid
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
 from llara_core.sequences.windows import Examples, all_positions, histories, targets
@@ -91,6 +91,13 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
     def is_hybrid(self, step: int) -> bool:
         """Whether step 1..n_steps uses hybrid prompts."""
         return is_hybrid(self.settings.schedule, step, self.settings.n_steps, self.settings.seed)
+
+    @property
+    def modes(self) -> list[Mode]:
+        """The kinds of prompts that any step has."""
+        drawn = {self.is_hybrid(step) for step in range(1, self.settings.n_steps + 1)}
+        modes: dict[bool, Mode] = {False: "text", True: "hybrid"}
+        return [modes[hybrid] for hybrid in sorted(drawn)]
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         return random_permutation(self.settings.seed, _SHUFFLE + epoch, len(self._examples))

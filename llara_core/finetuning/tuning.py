@@ -6,16 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import peft
 
 from llara_core.finetuning.curve import CurveCallback
 from llara_core.finetuning.plan import TrainingPlan, plan_training
 from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
 from llara_core.finetuning.validation import validation_losses, validation_questions
-from llara_core.hybrid.adapter import attach_lora, build_hybrid
+from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
 from llara_core.hybrid.base_llm import load_base_llm
-from llara_core.hybrid.llm_files import unpinned_files
+from llara_core.hybrid.llm_files import llm_digest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.base import Section
 from llara_core.params.params import Params
@@ -25,19 +24,9 @@ from llara_core.runtime.checkpoints import agreed_checkpoint
 from llara_core.runtime.compute import choose_device, seed_torch
 from llara_core.runtime.fingerprint import experiment_fingerprint
 from llara_core.runtime.logs import LOGGER
-from llara_core.tables.candidates import CandidateSets
-from llara_core.tables.items import Items
-from llara_core.tables.sequences import Sequences
-
-
-@dataclass(frozen=True)
-class TuningInputs:
-    """What finetuning reads; embeddings [n + 1, D] have a row per item id."""
-
-    items: Items
-    sequences: Sequences
-    candidates: CandidateSets
-    embeddings: np.ndarray
+from llara_core.tables.embeddings import ItemEmbeddings
+from llara_core.tables.lineage import Lineage
+from llara_core.tables.processed import Processed
 
 
 @dataclass(frozen=True)
@@ -47,12 +36,14 @@ class Tuned:
     Attributes:
         adapted: the language model with its LoRA weights, as peft saves them.
         model: the hybrid model around it.
+        manifest: what else rebuilds it.
         curve: a row per optimiser step.
         report: of metrics/finetune.json.
     """
 
     adapted: peft.PeftModel
     model: HybridCausalLM
+    manifest: AdapterManifest
     curve: list[dict[str, Any]]
     report: dict[str, Any]
 
@@ -62,26 +53,27 @@ def tuning_fingerprint(params: Params, artifacts: Sequence[Path]) -> str:
     sections: list[Section] = [params.selected_llm, params.split, params.candidates, params.prompt]
     sections += [params.selected_dataset.nouns, params.projector, params.lora, params.curriculum, params.train]
     settings = {"seed": params.seed, "sections": [section.model_dump(mode="json") for section in sections]}
-    return experiment_fingerprint(settings, [*artifacts, *unpinned_files(params.selected_llm)])
+    return experiment_fingerprint({**settings, "llm": llm_digest(params.selected_llm)}, artifacts)
 
 
-def tune(params: Params, inputs: TuningInputs, checkpoints: Path) -> Tuned:
+def tune(params: Params, tables: Processed, embeddings: ItemEmbeddings, checkpoints: Path) -> Tuned:
     """Tune projector and LoRA weights on the answers of hybrid and text-only prompts.
 
     Args:
         params: all of params.yaml.
-        inputs: artifacts of earlier stages.
+        tables: catalogue, sequences and candidate sets.
+        embeddings: the recommender's, from which behavioural tokens are projected.
         checkpoints: this experiment's folder; training goes on from what it holds.
     """
     seed_torch(params.seed)
     llm, tokenizer = load_base_llm(params.selected_llm, choose_device())
     encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
-    writer = PromptWriter.of(params.prompt, params.selected_dataset.nouns, inputs.items.titles_by_id)
-    plan = plan_training(params, inputs.sequences, len(inputs.items), writer, encoder)
-    questions = validation_questions(params, inputs.sequences, inputs.candidates, writer, encoder)
+    writer = PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id)
+    plan = plan_training(params, tables.sequences, len(tables.items), writer, encoder)
+    questions = validation_questions(params, tables.sequences, tables.sets, writer, encoder)
     seed_torch(params.seed)  # again: whatever loading has drawn, the new weights are the same
     adapted = attach_lora(llm, params.lora, params.selected_llm)
-    model = build_hybrid(adapted.get_base_model(), inputs.embeddings, params.projector.hidden)
+    model = build_hybrid(adapted.get_base_model(), embeddings.vectors, params.projector.hidden)
     if params.train.gradient_checkpointing:
         model.llm.gradient_checkpointing_enable()
     trainer = HybridTrainer(
@@ -100,7 +92,20 @@ def tune(params: Params, inputs: TuningInputs, checkpoints: Path) -> Tuned:
     LOGGER.info("validation loss on answer tokens, tuned:   %s", _show(tuned))
     losses = {"untuned": untuned, "tuned": tuned, "n_examples": len(questions["hybrid"])}
     curve = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return Tuned(adapted, model, curve, {**_counts(plan, model), "validation_loss": losses})
+    manifest = _manifest(params, plan, {**tables.lineage, "embeddings": embeddings.digest})
+    return Tuned(adapted, model, manifest, curve, {**_counts(plan, model), "validation_loss": losses})
+
+
+def _manifest(params: Params, plan: TrainingPlan, made_from: Lineage) -> AdapterManifest:
+    return AdapterManifest(
+        llm=params.selected_llm,
+        prompt=params.prompt,
+        nouns=params.selected_dataset.nouns,
+        history_length=params.split.history_length,
+        projector_hidden=params.projector.hidden,
+        modes=plan.modes,
+        made_from={**made_from, "llm": llm_digest(params.selected_llm)},
+    )
 
 
 def _counts(plan: TrainingPlan, model: HybridCausalLM) -> dict[str, Any]:

@@ -19,13 +19,11 @@ from llara_core.hybrid.projector import Projector
 from llara_core.params.base import Section
 from llara_core.params.datasets import Nouns
 from llara_core.params.sections import Llm, Lora, Prompt
+from llara_core.prompting.segments import Mode
 from llara_core.runtime.files import write_json
 from llara_core.tables.lineage import Lineage, require_lineage
 
 _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
-
-Mode = Literal["hybrid", "text"]
-"""Whether a prompt has a behavioural token beside every title, or none."""
 
 
 class AdapterManifest(Section):

@@ -122,38 +122,28 @@ def read_candidates(path: Path, items: Items, sequences: Sequences) -> Candidate
 
 
 def _check_lists(path: Path, sets: CandidateSets, n_items: int) -> None:
-    outside = ((sets.candidates < 1) | (sets.candidates > n_items)).any(axis=1)
+    outside = np.any((sets.candidates < 1) | (sets.candidates > n_items), axis=1)
     _refuse(path, outside, f"candidates must lie in 1..{n_items}, got {{}}", sets.candidates)
     ordered = np.sort(sets.candidates, axis=1)
     is_target = sets.candidates == sets.targets[:, None]
-    broken = (is_target.sum(axis=1) != 1) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    broken = (is_target.sum(axis=1) != 1) | np.any(ordered[:, 1:] == ordered[:, :-1], axis=1)
     _refuse(path, broken, "candidates must be distinct and hold the target {} once", sets.targets)
 
 
 def _check_examples(path: Path, sets: CandidateSets, sequences: Sequences) -> None:
     """Compare users, positions, splits and targets with the sequences."""
     rows = np.minimum(np.searchsorted(sequences.user_ids, sets.user_ids), len(sequences) - 1)
-    _refuse(
-        path, sequences.user_ids[rows] != sets.user_ids, "user_id must be one of the sequences', got {}", sets.user_ids
-    )
-    _refuse(
-        path,
-        ~np.isin(sets.splits.astype(object), SPLITS),
-        f"split must be one of {', '.join(SPLITS)}, got {{}}",
-        sets.splits,
-    )
+    is_stranger = sequences.user_ids[rows] != sets.user_ids
+    _refuse(path, is_stranger, "user_id must be one of the sequences', got {}", sets.user_ids)
+    is_misnamed = np.isin(sets.splits.astype(object), SPLITS, invert=True)
+    _refuse(path, is_misnamed, f"split must be one of {', '.join(SPLITS)}, got {{}}", sets.splits)
     for split in SPLITS:
         first, end = (bound[rows] for bound in sequences.segment(split))
-        inside = (np.maximum(first, 1) <= sets.positions) & (sets.positions < end)
-        wrong = (sets.splits == split) & ~inside
-        _refuse(
-            path,
-            wrong,
-            f"position must be one of the user's in {split} with an item before it, got {{}}",
-            sets.positions,
-        )
-    own = sequences.item_ids[sequences.offsets[rows] + sets.positions]
-    _refuse(path, own != sets.targets, "target must be the user's item at the position, got {}", sets.targets)
+        is_outside = (sets.splits == split) & ((sets.positions < np.maximum(first, 1)) | (sets.positions >= end))
+        expected = f"position must be one of the user's in {split} with an item before it, got {{}}"
+        _refuse(path, is_outside, expected, sets.positions)
+    is_another = sequences.item_ids[sequences.offsets[rows] + sets.positions] != sets.targets
+    _refuse(path, is_another, "target must be the user's item at the position, got {}", sets.targets)
     drawn = np.stack([sets.example_ids, sets.draws], axis=1)
     if len(np.unique(drawn, axis=0)) != len(sets):
         raise ArtifactError(f"{path}: every draw of an example must have one row, got several")

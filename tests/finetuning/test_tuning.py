@@ -8,7 +8,7 @@ import torch
 
 from llara_core.errors import DataError
 from llara_core.finetuning.plan import TrainingPlan, plan_training
-from llara_core.finetuning.tuning import TuningInputs, tune, tuning_fingerprint
+from llara_core.finetuning.tuning import tune, tuning_fingerprint
 from llara_core.finetuning.validation import validation_questions
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
@@ -16,11 +16,14 @@ from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.embeddings import ItemEmbeddings
 from llara_core.tables.items import Items
+from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
 from tests.factories import make_sequences
 
+Inputs = tuple[Processed, ItemEmbeddings]
 N_ITEMS = len(TITLES) - 1
 
 
@@ -63,10 +66,10 @@ def small(params: Params, llama_folder: Path) -> Params:
 
 
 @pytest.fixture
-def inputs(split_sequences: Sequences, candidates: CandidateSets, item_embeddings: np.ndarray) -> TuningInputs:
+def inputs(split_sequences: Sequences, candidates: CandidateSets, item_embeddings: np.ndarray) -> Inputs:
     titles = pa.array(TITLES[1:])
     items = Items(titles, titles, np.ones(N_ITEMS, np.int32))
-    return TuningInputs(items, split_sequences, candidates, item_embeddings)
+    return Processed(items, split_sequences, candidates), ItemEmbeddings(item_embeddings, {})
 
 
 def test_only_positions_before_train_end_are_planned(
@@ -111,15 +114,15 @@ def test_validation_asks_the_first_draw_of_validation_users(
     assert encoder.decode(answer) == "Heat"
 
 
-def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: TuningInputs, tmp_path: Path) -> None:
+def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inputs, tmp_path: Path) -> None:
     results = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        tuned = tune(small, inputs, tmp_path / name)
+        tuned = tune(small, *inputs, tmp_path / name)
         results.append({key: value.clone() for key, value in tuned.model.state_dict().items()})
         assert tuned.report["examples"] == 12
         assert [row["step"] for row in tuned.curve] == [1, 2, 3]
-    again = tune(small, inputs, tmp_path / "two")  # as after a kill while artifacts were being written
+    again = tune(small, *inputs, tmp_path / "two")  # as after a kill while artifacts were being written
     results.append(again.model.state_dict())
     assert again.report == tuned.report
     for name, expected in results[0].items():
@@ -134,13 +137,13 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Tun
     ("dtype", "precision"), [("float32", "float32"), ("float32", "bfloat16"), ("bfloat16", "float32")]
 )
 def test_losses_before_and_after_are_of_one_precision(
-    small: Params, inputs: TuningInputs, tmp_path: Path, dtype: str, precision: str
+    small: Params, inputs: Inputs, tmp_path: Path, dtype: str, precision: str
 ) -> None:
     """Training that moves nothing must change nothing, to the last bit."""
     train = small.train.model_copy(update={"precision": precision, "lr": 1e-30, "projector_lr": 1e-30})
     llm = small.selected_llm.model_copy(update={"dtype": dtype})
     params = small.model_copy(update={"train": train, "llms": {"tiny": llm}})
-    losses = tune(params, inputs, tmp_path).report["validation_loss"]
+    losses = tune(params, *inputs, tmp_path).report["validation_loss"]
     assert losses["untuned"] == losses["tuned"]
 
 
