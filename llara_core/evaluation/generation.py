@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
+from llara_core.evaluation.numbers import require_finite
 from llara_core.hybrid.batching import pad_prompts
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
@@ -32,6 +35,9 @@ def generate_answers(
         prompts: B encoded prompts.
         encoder: that encoded them.
         limits: [B] tokens, the end-of-text token included.
+
+    Raises:
+        ModelError: a score isn't a finite number.
     """
     batch = {name: tensor.to(model.device) for name, tensor in pad_prompts(prompts, encoder.filler_id).items()}
     generated = model.llm.generate(
@@ -41,6 +47,13 @@ def generate_answers(
         do_sample=False,
         eos_token_id=encoder.stop_ids,
         pad_token_id=encoder.eos_id,
+        logits_processor=LogitsProcessorList([_FiniteOnly()]),
     )
     own = [ids[:limit] for ids, limit in zip(generated.tolist(), limits, strict=True)]
     return [Answer(encoder.decode(ids), any(token in encoder.stop_ids for token in ids)) for ids in own]
+
+
+class _FiniteOnly(LogitsProcessor):
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        require_finite(scores.amax(dim=-1))  # a model's own settings may forbid tokens through −inf
+        return scores

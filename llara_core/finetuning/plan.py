@@ -132,7 +132,7 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         """[B] tokens of the titles of items [B, N], each with one for what divides it from the next, and its slot."""
         used, places = np.unique(items, return_inverse=True)
         titles = [len(self._encoder.encode_answer(self._writer.answer(int(item)))) for item in used]
-        lengths = np.where(used == PADDING_ID, 0, np.array(titles) )
+        lengths = np.where(used == PADDING_ID, 0, np.array(titles))
         return lengths[places].reshape(items.shape).sum(axis=1)
 
     def _template_length(self, template: int) -> int:

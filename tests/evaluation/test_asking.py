@@ -6,6 +6,7 @@ import torch
 from transformers import LlamaForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from llara_core.errors import ModelError
 from llara_core.evaluation.asking import ask
 from llara_core.evaluation.generation import Answer, generate_answers
 from llara_core.evaluation.scoring import candidate_log_likelihoods
@@ -190,3 +191,18 @@ def test_a_generated_answer_that_names_no_candidate_is_invalid(
     answers = ask(model, prompts, CANDIDATES, writer, encoder, settings)
     assert answers.scores is None
     assert answers.matched_items.tolist() == [0, 0, 0, 0]  # a random model babbles
+
+
+@pytest.mark.parametrize("method", ["scoring", "generation"])
+def test_a_model_that_computes_no_numbers_is_refused(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    method: str,
+) -> None:
+    torch.nn.init.constant_(model.projector.last.bias, float("nan"))
+    settings = params.eval.model_copy(update={"method": method})
+    with pytest.raises(ModelError, match="scores must be finite numbers, got nan"):
+        ask(model, prompts, CANDIDATES, writer, encoder, settings)
