@@ -5,6 +5,7 @@ same for any number of loader workers, processes and resumes, and for any micro-
 which is quick, by each worker that needs any of it; an example is tokenised only where it is read.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,11 +15,12 @@ from torch.utils.data import Dataset
 
 from llara_core.errors import DataError
 from llara_core.finetuning.curriculum import is_hybrid
+from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
-from llara_core.sequences.windows import Examples, histories, targets
+from llara_core.sequences.windows import Examples, all_positions, histories, targets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.sequences import SPLITS, Sequences
 
@@ -73,9 +75,19 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         encoder: PromptEncoder,
         settings: PlanSettings,
     ) -> None:
-        """Plan over the given training `examples` of `sequences`."""
+        """Plan over the given training `examples` of `sequences`.
+
+        Raises:
+            DataError: there are none, or one of them isn't for training.
+        """
         if not len(examples):
             raise DataError("split.min_history must leave training examples, got none")
+        if (held_out := examples.positions >= sequences.train_end[examples.rows]).any():
+            row, position = (int(part[np.argmax(held_out)]) for part in (examples.rows, examples.positions))
+            raise DataError(
+                f"training examples must lie before their user's train_end {sequences.train_end[row]}, "
+                f"got position {position} of user {sequences.user_ids[row]}"
+            )
         self._sequences, self._examples, self._n_items = sequences, examples, n_items
         self._writer, self._encoder = writer, encoder
         self.settings = settings
@@ -108,14 +120,17 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         chosen = [self._order(int(epoch))[place] for epoch, place in zip(passes, places, strict=True)]
         return passes, np.asarray(chosen)
 
+    def examples_of(self, step: int) -> Examples:
+        """[B] what step 1..n_steps is asked, in the order of drawing."""
+        _, chosen = self._choose(step)
+        return Examples(self._examples.rows[chosen], self._examples.positions[chosen])
+
     def _draw_step(self, step: int) -> list[_Drawn]:
         passes, chosen = self._choose(step)
         settings, sequences = self.settings, self._sequences
-        batch = Examples(self._examples.rows[chosen], self._examples.positions[chosen])
+        batch = self.examples_of(step)
         goals = targets(sequences, batch)
-        excluded = items_never_negative(
-            sequences, batch.rows, batch.positions, settings.negatives, settings.history_length
-        )
+        excluded = items_never_negative(sequences, batch, "train", settings.negatives, settings.history_length)
         keys = (np.full(len(chosen), SPLITS.index("train")), passes, chosen)
         candidates = draw_candidates(settings.seed, keys, goals, excluded, self._n_items, settings.n_candidates)
         words = random_words(settings.seed, _TEMPLATE, passes, chosen)
@@ -132,9 +147,27 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         """[B] tokens of the titles of items [B, N], each with one for what divides it from the next, and its slot."""
         used, places = np.unique(items, return_inverse=True)
         titles = [len(self._encoder.encode_answer(self._writer.answer(int(item)))) for item in used]
-        lengths = np.where(used == PADDING_ID, 0, np.array(titles))
+        lengths = np.where(used == PADDING_ID, 0, np.array(titles) + hybrid)
         return lengths[places].reshape(items.shape).sum(axis=1)
 
     def _template_length(self, template: int) -> int:
         """Tokens of a prompt of one and the same item: only the template makes a difference."""
         return len(self._encoder.encode(self._writer.compose(template, [1], [1], hybrid=False)).input_ids)
+
+
+def plan_training(
+    params: Params, sequences: Sequences, n_items: int, writer: PromptWriter, encoder: PromptEncoder
+) -> TrainingPlan:
+    """Plan what the params ask for over all training positions with enough history."""
+    n_examples = params.curriculum.epochs * params.curriculum.examples_per_epoch
+    settings = PlanSettings(
+        seed=params.seed,
+        schedule=params.curriculum.schedule,
+        n_steps=math.ceil(n_examples / params.train.batch_size),
+        batch_size=params.train.batch_size,
+        n_candidates=params.candidates.size,
+        negatives=params.candidates.negatives,
+        history_length=params.split.history_length,
+    )
+    examples = all_positions(sequences, "train", params.split.min_history)
+    return TrainingPlan(sequences, examples, n_items, writer, encoder, settings)

@@ -113,6 +113,11 @@ def _template_problems(params: Params) -> list[str]:
 
 def _eval_problems(params: Params) -> list[str]:
     problems = []
+    if params.eval.mode == "hybrid" and params.curriculum.schedule == "text_only":
+        problems.append(
+            "eval.mode must be as_trained or text where curriculum.schedule is text_only, got hybrid: behavioural "
+            "tokens would be untrained"
+        )
     if params.eval.template >= len(params.prompt.templates):
         problems.append(
             f"eval.template must be < the {len(params.prompt.templates)} prompt.templates, got {params.eval.template}"

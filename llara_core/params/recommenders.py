@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Probability, Section
+from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Precision, Probability, Section
 
 
 class EncoderChoice(Section):
@@ -66,11 +66,16 @@ class Loss(Section):
 
 
 class Pretrain(Section):
-    """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation."""
+    """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation.
+
+    `precision` is that of matrix products in training steps: bfloat16 is autocast; losses, recurrent layers and
+    validation stay in float32.
+    """
 
     loss: Loss
     warmup_steps: Count
     max_grad_norm: PositiveFloat
+    precision: Precision
     max_epochs: PositiveInt
     patience: PositiveInt
     validation_examples: PositiveInt | None

@@ -2,7 +2,9 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
+from scipy.stats import chisquare
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
@@ -14,6 +16,7 @@ from llara_core.prompting.segments import PromptWriter, Segment
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
+from tests.factories import make_sequences
 
 
 def test_every_training_position_is_used_once_before_any_is_used_again(
@@ -47,6 +50,20 @@ def test_candidates_of_an_example_change_from_pass_to_pass(
     one = replace(settings, schedule="text_only", batch_size=1, n_steps=20)
     plan = TrainingPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
     assert len({tuple(plan[i][0].input_ids) for i in range(20)}) > 10
+
+
+def test_held_out_items_are_as_often_wrong_answers_as_any_other(
+    settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    """Leaving one out: for a user who trained on 1, 2, 3, items 4 and 5, held out, are negatives like 6, 7 and 8."""
+    whole = make_sequences([[1, 2, 3, 4, 5]], ["train"])
+    sequences = replace(whole, train_end=np.array([3]), validation_end=np.array([4]))
+    many = replace(settings, negatives="outside_history", schedule="hybrid_only", batch_size=100, n_steps=20)
+    plan = TrainingPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
+    shown = Counter(item for i in range(len(plan)) for item in plan[i][0].slot_items[2:])  # history: 1, 2
+    assert shown.pop(3) == 2000
+    assert sorted(shown) == [4, 5, 6, 7, 8]
+    assert chisquare(list(shown.values())).pvalue > 0.001
 
 
 def test_the_number_of_workers_changes_nothing(plan: TrainingPlan, encoder: PromptEncoder) -> None:
