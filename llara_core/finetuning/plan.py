@@ -1,12 +1,14 @@
 """The training plan: which examples, candidates, template and mode each optimiser step has, as a pure function of it.
 
 The plan is a map-style dataset that is read in order. Since element i depends on i and the seed alone, training is the
-same for any number of loader workers, processes and resumes, and for any micro-batch size.
+same for any number of loader workers, processes and resumes, and for any micro-batch size. A step is drawn as a whole,
+which is quick, by each worker that needs any of it; an example is tokenised only where it is read.
 """
 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -48,8 +50,21 @@ class PlanSettings:
     history_length: int
 
 
+class _Drawn(NamedTuple):
+    """An example of a step, before it is put into words: what stands in its prompt, and what answers it."""
+
+    template: int
+    history: list[int]
+    candidates: list[int]
+    target: int
+
+
 class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
-    """n_steps × batch_size encoded prompts with their answers, shortest first within a step to save padding."""
+    """n_steps × batch_size encoded prompts with their answers, shortest first within a step to save padding.
+
+    The length of a prompt is taken as the sum of its parts' tokens, so that none but the one that is read need be
+    tokenised; the true length differs where a tokenizer joins the end of a title with what follows.
+    """
 
     def __init__(
         self,
@@ -76,7 +91,8 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         self._sequences, self._examples, self._n_items = sequences, examples, n_items
         self._writer, self._encoder = writer, encoder
         self.settings = settings
-        self._step = lru_cache(maxsize=2)(self._encode_step)
+        self._step = lru_cache(maxsize=2)(self._draw_step)
+        self._template_lengths = np.array([self._template_length(i) for i in range(len(writer.templates))])
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def __len__(self) -> int:
@@ -86,7 +102,9 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
     def __getitem__(self, index: int) -> tuple[EncodedPrompt, list[int]]:
         """Return planned example `index` as its prompt and its answer's token ids."""
         step, place = divmod(index, self.settings.batch_size)
-        return self._step(step + 1)[place]
+        template, history, candidates, target = self._step(step + 1)[place]
+        segments = self._writer.compose(template, history, candidates, hybrid=self.is_hybrid(step + 1))
+        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(target))
 
     def is_hybrid(self, step: int) -> bool:
         """Whether step 1..n_steps uses hybrid prompts."""
@@ -114,7 +132,7 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         _, chosen = self._choose(step)
         return Examples(self._examples.rows[chosen], self._examples.positions[chosen])
 
-    def _encode_step(self, step: int) -> list[tuple[EncodedPrompt, list[int]]]:
+    def _draw_step(self, step: int) -> list[_Drawn]:
         passes, chosen = self._choose(step)
         settings, sequences = self.settings, self._sequences
         batch = self.examples_of(step)
@@ -125,17 +143,23 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         words = random_words(settings.seed, _TEMPLATE, passes, chosen)
         templates = random_integers(words, len(self._writer.templates))
         shown = histories(sequences, batch, settings.history_length)
-        encoded = [
-            self._encode_example(int(template), history[history != PADDING_ID], row, int(goal), step)
-            for template, history, row, goal in zip(templates, shown, candidates, goals, strict=True)
+        items = np.column_stack([shown, candidates, goals])
+        lengths = self._template_lengths[templates] + self._listed_lengths(items, self.is_hybrid(step))
+        return [
+            _Drawn(int(templates[i]), shown[i][shown[i] != PADDING_ID].tolist(), candidates[i].tolist(), int(goals[i]))
+            for i in np.argsort(lengths, kind="stable")
         ]
-        return sorted(encoded, key=lambda example: len(example[0].input_ids) + len(example[1]))
 
-    def _encode_example(
-        self, template: int, history: np.ndarray, candidates: np.ndarray, target: int, step: int
-    ) -> tuple[EncodedPrompt, list[int]]:
-        segments = self._writer.compose(template, history.tolist(), candidates.tolist(), hybrid=self.is_hybrid(step))
-        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(target))
+    def _listed_lengths(self, items: np.ndarray, hybrid: bool) -> np.ndarray:
+        """[B] tokens of the titles of items [B, N], each with one for what divides it from the next, and its slot."""
+        used, places = np.unique(items, return_inverse=True)
+        titles = [len(self._encoder.encode_answer(self._writer.answer(int(item)))) for item in used]
+        lengths = np.where(used == PADDING_ID, 0, np.array(titles) + hybrid)
+        return lengths[places].reshape(items.shape).sum(axis=1)
+
+    def _template_length(self, template: int) -> int:
+        """Tokens of a prompt of one and the same item: only the template makes a difference."""
+        return len(self._encoder.encode(self._writer.compose(template, [1], [1], hybrid=False)).input_ids)
 
 
 def plan_training(

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
 
 from llara_core.errors import DataError
 from llara_core.finetuning.plan import PlanSettings, TrainingPlan
 from llara_core.finetuning.trainer import collate
-from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import PromptWriter, Segment
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
@@ -72,6 +73,44 @@ def test_the_number_of_workers_changes_nothing(plan: TrainingPlan, encoder: Prom
         return [batch[name].tolist() for batch in loader for name in sorted(batch)]
 
     assert read(0) == read(2)
+
+
+class _CountingEncoder(PromptEncoder):
+    prompts = 0
+
+    def encode(self, segments: list[Segment]) -> EncodedPrompt:
+        self.prompts += 1
+        return super().encode(segments)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+def test_each_example_is_tokenised_once_over_all_workers(
+    sequences: Sequences,
+    settings: PlanSettings,
+    writer: PromptWriter,
+    tokenizer: PreTrainedTokenizerFast,
+    plan: TrainingPlan,
+    n_workers: int,
+) -> None:
+    # Micro-batches of one go to the workers in turn, each of which has a plan of its own.
+    encoders = [_CountingEncoder(tokenizer, 1024) for _ in range(n_workers)]
+    examples = all_positions(sequences, "train", 2)
+    plans = [TrainingPlan(sequences, examples, 8, writer, encoder, settings) for encoder in encoders]
+    assert [plans[i % n_workers][i] for i in range(24)] == [plan[i] for i in range(24)]
+    assert sum(encoder.prompts for encoder in encoders) == 24 + n_workers * len(writer.templates)
+
+
+@pytest.mark.parametrize("schedule", ["text_only", "hybrid_only"])
+def test_a_step_goes_from_its_shortest_example_to_its_longest(
+    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder, schedule: str
+) -> None:
+    # These titles have no punctuation that the tokenizer could join with what follows: parts' lengths add up.
+    examples = all_positions(sequences, "train", 1)
+    plan = TrainingPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
+    lengths = [len(prompt.input_ids) + len(answer) for prompt, answer in map(plan.__getitem__, range(24))]
+    steps = [lengths[start : start + 4] for start in range(0, 24, 4)]
+    assert steps == [sorted(step) for step in steps]
+    assert all(step[0] < step[-1] for step in steps)
 
 
 def test_no_examples(
