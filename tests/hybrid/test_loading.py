@@ -139,6 +139,7 @@ def test_an_adapter_comes_back_and_plain_peft_reads_it(
     }
     vocabulary = llama.config.vocab_size
     loaded = load_adapter(tmp_path, read_manifest(tmp_path, LINEAGE), make_llama(vocabulary), item_embeddings)
+    assert not any(module.training for module in loaded.modules())
     assert torch.equal(loaded(**batch), model(**batch))
     plain = peft.PeftModel.from_pretrained(make_llama(vocabulary), str(tmp_path))
     assert torch.allclose(plain(batch["input_ids"]).logits, model.llm(batch["input_ids"]).logits)
