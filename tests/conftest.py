@@ -100,6 +100,6 @@ def movielens(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             for file in SOURCES["ml-100k"].files:
-                obtain(file, partial / file.name, partial)
+                obtain(file, partial / file.name, partial, "ml-100k", trust=False)
             partial.rename(folder)
     return folder

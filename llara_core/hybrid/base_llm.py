@@ -1,6 +1,7 @@
 """The pretrained language model and its tokenizer, from a package's GGUF file, the hub, or a local folder."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -8,6 +9,7 @@ from transformers.utils import logging as transformers_logging
 
 from llara_core.errors import ModelError
 from llara_core.hybrid.gguf import converted_folder
+from llara_core.hybrid.model_folder import check_model_folder
 from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
 
 
@@ -19,15 +21,31 @@ def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreT
         SourceError: its file can't be downloaded or isn't the pinned one.
     """
     folder = _folder(llm)
+    check_model_folder(folder)
     transformers_logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, llm.dtype), use_safetensors=True, local_files_only=True
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, llm.dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # told below, by name
+            output_loading_info=True,
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
+    _require_all_weights(name_of(llm), loaded)
     return model.requires_grad_(requires_grad=False).eval().to(device), tokenizer
+
+
+def _require_all_weights(name: str, loaded: dict[str, Any]) -> None:
+    """Refuse a model that doesn't hold all its weights: transformers draws those that are missing at random."""
+    if missing := sorted(loaded["missing_keys"]):
+        raise ModelError(f"{name}: must hold all weights of its config.json, lacks {len(missing)}: {missing[0]}, …")
+    for weight, found, expected in sorted(loaded["mismatched_keys"]):
+        raise ModelError(f"{name}: {weight} must have shape {tuple(expected)} by config.json, got {tuple(found)}")
 
 
 def name_of(llm: Llm) -> str:
@@ -48,28 +66,20 @@ def _folder(llm: Llm) -> Path:
         case HubLlm():
             return _hub_snapshot(llm)
         case FolderLlm():
-            return _checked_folder(llm.path)
-
-
-def _checked_folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ModelError(f"llms.*.path: {path} must be a folder, and isn't there")
-    for pattern, what in (("config.json", "config.json"), ("*.safetensors", "weights (*.safetensors)")):
-        if not list(path.glob(pattern)):
-            found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
-            raise ModelError(f"llms.*.path: {path} must hold {what}, found {found}")
-    return path
+            if not llm.path.is_dir():
+                raise ModelError(f"llms.*.path: {llm.path} must be a folder, and isn't there")
+            return llm.path
 
 
 def _hub_snapshot(llm: HubLlm) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         # Neither pickled weights nor code: only what safetensors and JSON can say.
         patterns = ["*.safetensors", "*.json", "tokenizer.model"]
         return Path(snapshot_download(llm.id, revision=llm.revision, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"{llm.id}: could not be downloaded ({_first_line(error)}); if it is gated, accept its licence on the hub "
             "and set HF_TOKEN; offline, place it in a folder and use an llms entry with source: folder"
@@ -77,4 +87,4 @@ def _hub_snapshot(llm: HubLlm) -> Path:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -19,10 +19,12 @@ _EXPECTATIONS = {
     "less_than": "must be < {lt}",
     "literal_error": "must be {expected}",
     "string_pattern_mismatch": "must match {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "too_short": "must hold at least {min_length} entries",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
     "float_type": "must be a number (write 1.0e-4, not 1e-4)",
     "string_type": "must be a text",
     "bool_type": "must be true or false",
@@ -71,10 +73,15 @@ def _describe(details: ErrorDetails, location: tuple[int | str, ...]) -> list[st
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    """`("llms", "x", "folder", "path")` → `llms.x.path`: a union's tag, which comes third, is no key of the file."""
+    """`("llms", "x", "folder", "path")` → `llms.x.path`: a union's tag, which comes third, is no key of the file.
+
+    Nor is the type by which a free value, such as an encoder's option, was read.
+    """
     parts = list(location)
     if location and location[0] in ("llms", "datasets") and len(parts) > 3:
         del parts[2]
+    if parts[-1:] == ["float"]:
+        del parts[-1]
     text = ""
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from llara_core.params.base import Count, Section
+from llara_core.params.base import Section, Seed
 from llara_core.params.datasets import Dataset
 from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
@@ -25,7 +25,7 @@ from llara_core.params.sections import (
 class Params(Section):
     """Every knob of the pipeline; `selected_*` resolve the three selectors."""
 
-    seed: Count
+    seed: Seed
     dataset: Selector
     recommender: Selector
     llm: Selector
@@ -63,7 +63,6 @@ class Params(Section):
         if problems := [
             *_unknown_selections(self),
             *_window_problems(self),
-            *_template_problems(self),
             *_eval_problems(self),
         ]:
             raise ValueError("\n".join(problems))
@@ -91,24 +90,6 @@ def _window_problems(params: Params) -> list[str]:
         for name, entry in params.recommenders.items()
         if entry.max_length < shown
     ]
-
-
-def _template_problems(params: Params) -> list[str]:
-    fillers = dict.fromkeys(("n_candidates", "item", "items", "consumed", "history", "candidates"), "")
-    problems = []
-    for index, template in enumerate(params.prompt.templates):
-        field = f"prompt.templates[{index}]"
-        try:
-            template.format(**fillers)
-        except (KeyError, ValueError, IndexError, AttributeError) as error:
-            problems.append(f"{field} must use only the placeholders {', '.join(sorted(fillers))}, got {error}")
-            continue
-        problems += [
-            f"{field} must contain {required} once, got {template.count(required)} times"
-            for required in ("{history}", "{candidates}")
-            if template.count(required) != 1
-        ]
-    return problems
 
 
 def _eval_problems(params: Params) -> list[str]:

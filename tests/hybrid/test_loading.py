@@ -1,4 +1,7 @@
+import hashlib
+import json
 import shutil
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -7,10 +10,12 @@ import numpy as np
 import peft
 import pytest
 import torch
+import transformers
+from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from llara_core.errors import ArtifactError, ModelError, ParamsError
-from llara_core.hybrid import gguf
+from llara_core.hybrid import base_llm, gguf
 from llara_core.hybrid.adapter import (
     AdapterManifest,
     attach_lora,
@@ -48,6 +53,109 @@ def test_a_folder_without_weights_or_config_is_refused(
         path.unlink()
     with pytest.raises(ModelError, match=f"must hold {expected}"):
         load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+
+
+def _cut(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+
+def _index(file: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").rename(folder / "part.safetensors")
+        index = {"metadata": {}, "weight_map": dict.fromkeys(weights, file)}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    return write
+
+
+def _configure(**changes: object) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | changes))
+
+    return write
+
+
+def _adapt(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "/elsewhere"}')
+
+
+def _drop_a_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _make_bert(*, class_name: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        size = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+        bert = getattr(transformers, class_name)(transformers.BertConfig(vocab_size=300, **size))
+        bert.save_pretrained(folder)
+
+    return write
+
+
+_CODE = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_cut, r"llm/model.safetensors: must be a complete safetensors file: .* file not fully covered"),
+        (_drop_a_weight, r"must hold all weights of its config.json, lacks 1: model.layers.1.mlp.up_proj.weight"),
+        (_configure(vocab_size=10), r"lm_head.weight must have shape \(10, 16\) by config.json, got \(\d+, 16\)"),
+        (_configure(hidden_size="x"), r"config.json: not a usable configuration: .*'hidden_size'"),
+        (_configure(model_type="new", auto_map=_CODE), r"config.json: not a usable configuration: .* custom code"),
+        (_configure(attn_implementation="some/kernels"), r"an attention of transformers' own, got 'some/kernels'"),
+        (_configure(quantization_config={"quant_method": "awq"}), "not a usable language model: "),
+        (_adapt, r"must hold a whole model, found an adapter \(adapter_config.json\)"),
+        (_index("../other/model.safetensors"), r"index.json: must name \*.safetensors files beside it, got '../other"),
+        (_index("/abs/model.safetensors"), r"index.json: must name \*.safetensors files beside it, got '/abs/"),
+        (_index("pytorch_model.bin"), r"index.json: must name \*.safetensors files beside it, got 'pytorch_model.bin'"),
+        (_make_bert(class_name="BertForMaskedLM"), r"config.json: must be of a causal .*'bert' with BertForMaskedLM"),
+        (_make_bert(class_name="BertLMHeadModel"), r"config.json: must be of a causal .*'bert' with BertLMHeadModel"),
+        (_make_bert(class_name="BertModel"), r"config.json: must be of a causal .*'bert' with BertModel"),
+        (
+            _configure(model_type="t5", architectures=["T5Model"]),
+            r"config.json: must be of a causal .*'t5' with T5Model",
+        ),
+    ],
+)
+def test_folders_that_are_no_whole_causal_language_model_are_refused_in_one_line(
+    llama_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None], expected: str
+) -> None:
+    def ask(*_: object) -> str:
+        raise AssertionError("transformers asked whether to run code")
+
+    monkeypatch.setattr("builtins.input", ask)
+    shutil.copytree(llama_folder, tmp_path / "llm")
+    shutil.copytree(llama_folder, tmp_path / "other")
+    change(tmp_path / "llm")
+    with pytest.raises(ModelError, match=expected) as caught:
+        load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bert_is_refused_before_its_weights_are_read(
+    llama_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(llama_folder, tmp_path / "llm")
+    _make_bert(class_name="BertForMaskedLM")(tmp_path / "llm")
+    monkeypatch.setattr(base_llm.AutoModelForCausalLM, "from_pretrained", None)
+    with pytest.raises(ModelError, match="must be of a causal language model"):
+        load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+
+
+@pytest.mark.parametrize("change", [_index("part.safetensors"), _configure(is_decoder=False)])
+def test_weights_in_parts_and_decoders_that_do_not_say_so_are_read(
+    llama_folder: Path, llama: LlamaForCausalLM, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    shutil.copytree(llama_folder, tmp_path / "llm")
+    change(tmp_path / "llm")
+    model, _ = load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+    assert torch.equal(model.lm_head.weight, llama.lm_head.weight)
 
 
 def test_a_hub_model_is_pinned_to_its_commit_and_brings_no_pickles(
@@ -99,6 +207,23 @@ def test_a_converted_model_that_changed_is_converted_again(
     (folder / "model.safetensors").write_text("other")
     gguf.converted_folder(params.llms["smollm2-135m"])
     assert len(conversions) == 2
+    (folder / "adapter_config.json").write_text("{}")
+    gguf.converted_folder(params.llms["smollm2-135m"])
+    assert len(conversions) == 3
+    (folder / "adapter_config.json").unlink()
+    (folder / "sha256.json").write_text("{")
+    gguf.converted_folder(params.llms["smollm2-135m"])
+    assert len(conversions) == 4
+
+
+def test_a_file_that_is_no_gguf_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: Params) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF\x03")
+    digest = hashlib.sha256(b"GGUF\x03").hexdigest()
+    monkeypatch.setenv("LLARA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LLARA_RAW_DIR", str(tmp_path))
+    llm = params.llms["smollm2-135m"].model_copy(update={"file": "broken.gguf", "sha256": digest})
+    with pytest.raises(ModelError, match="broken.gguf: must be a language model that transformers can read: "):
+        load_base_llm(llm, CPU)
 
 
 @pytest.fixture
@@ -170,6 +295,15 @@ def test_an_adapter_is_asked_in_modes_that_it_knows(manifest: AdapterManifest) -
     assert manifest.choose_mode("hybrid") == "hybrid"
     with pytest.raises(ArtifactError, match="eval.mode must be text or as_trained .* got hybrid: .* are untrained"):
         known["text",].choose_mode("hybrid")
+
+
+@pytest.mark.parametrize("field", ["file", "package", "version"])
+def test_an_adapter_may_not_name_a_path(tmp_path: Path, manifest: AdapterManifest, params: Params, field: str) -> None:
+    llm = params.llms["smollm2-135m"].model_dump(mode="json")
+    content = manifest.model_dump(mode="json") | {"llm": llm | {field: "/home/victim/.bashrc"}}
+    (tmp_path / "llara.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="llara.json: not a readable manifest"):
+        read_manifest(tmp_path, LINEAGE)
 
 
 def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterManifest) -> None:

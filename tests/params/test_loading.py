@@ -1,9 +1,17 @@
+from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from llara_core.errors import ParamsError
-from llara_core.params.loading import load_params
+from llara_core.params.loading import describe_problems, load_params
+from llara_core.params.params import Params
+from llara_core.params.sections import PackagedLlm, Prompt
 from tests.conftest import ROOT
 
 
@@ -53,7 +61,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ),
         ("  draws: 1\n", "  draws: 99\n", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
-        ("{history} in", "{histroy} in", "prompt.templates[0] must use only the placeholders"),
+        ("{history} in", "{histroy} in", "prompt.templates[0]: must use only the placeholders"),
         (
             "    window: 50",
             "    window: 9",
@@ -86,12 +94,95 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ("seed: 0", "seed: [0", "not valid YAML"),
         ("seed: 0", "seed: 0\nseed: 1", "not valid YAML"),
         ("seed: 0", "seed: true", "seed must be a whole number, got True"),
+        ("seed: 0", f"seed: {2**70}", f"seed must be < 4294967296, got {2**70}"),
+        ("seed: 0", f"seed: {2**32}", f"seed must be < 4294967296, got {2**32}"),
+        ("seed: 0", "seed: -1", "seed must be ≥ 0, got -1"),
+        ("id: HuggingFaceTB/Smol", "id: ../Smol", "llms.smollm2-135m-hub.id must match"),
+        ("version: 0.1.2", "version: ==0.1.2", "llms.smollm2-135m.version must match"),
     ],
 )
 def test_unusable_values(tmp_path: Path, old: str, new: str, expected: str) -> None:
     with pytest.raises(ParamsError) as caught:
         load_params(_write(tmp_path, (old, new)))
     assert expected in str(caught.value)
+
+
+def _places_of_floats(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(content, float):
+        yield path
+    pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in pairs:
+        yield from _places_of_floats(value, (*path, key))
+
+
+@pytest.mark.parametrize("endless", [".inf", "-.inf", ".nan", "1.0e400"])
+def test_every_float_must_be_finite(tmp_path: Path, endless: str) -> None:
+    yaml = YAML(typ="safe", pure=True)
+    content = yaml.load((ROOT / "params.yaml").read_text())
+    places = list(_places_of_floats(content))
+    assert len(places) > 50
+    assert ("train", "lr") in places
+    assert ("recommenders", "sasrec", "encoder", "dropout") in places
+    for place in places:
+        reduce(getitem, place[:-1], content)[place[-1]] = yaml.load(endless)
+    yaml.dump(content, tmp_path / "params.yaml")
+    with pytest.raises(ParamsError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert {line.split(" must be ")[0].split(": ")[-1] for line in str(caught.value).split("; ")} == {
+        ".".join(place) for place in places
+    }
+
+
+@pytest.mark.parametrize(
+    ("history", "found"),
+    [
+        ("{history.__class__}", "bare, got {history.__class__}"),
+        ("{history[0]}", "bare, got {history[0]}"),
+        ("{history!r}", "bare, got {history!r}"),
+        ("{history:>9999999999}", "bare, got {history:>9999999999}"),
+        ("{0}", "bare, got {0}"),
+        ("{}", "bare, got {}"),
+        ("{history", "bare, got '{history; {candidates}'"),
+        ("{{history}}", "must contain {history} once, got 0 times"),
+        ("{history}{history}", "must contain {history} once, got 2 times"),
+    ],
+)
+def test_templates_hold_bare_placeholders(history: str, found: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Prompt(separator=", ", templates=[f"{history}; {{candidates}}"])
+    assert found in describe_problems(caught.value)
+    assert Prompt(separator=", ", templates=["{{so}} {history}, {item}: {candidates}"]).templates
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/home/victim/.bashrc",
+        "../x.gguf",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "\\\\host\\share",
+        ".bashrc",
+        "~",
+        "-r",
+        "*.gguf",
+        "x\n",
+        "x\0",
+        "x" * 201,
+        "git+https://host/x",
+        "x @ https://host/x.whl",
+    ],
+)
+def test_a_packaged_llm_is_made_of_bare_names(params: Params, name: str) -> None:
+    packaged = params.llms["smollm2-135m"].model_dump()
+    for field in ("file", "package", "version"):
+        with pytest.raises(ValidationError) as caught:
+            PackagedLlm.model_validate(packaged | {field: name})
+        assert [error["loc"] for error in caught.value.errors()] == [(field,)]
 
 
 def test_missing_file(tmp_path: Path) -> None:
