@@ -1,6 +1,8 @@
 """dvc.yaml against the code: each stage depends on what it imports and declares the params that it reads."""
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-ENCODERS = ROOT / "llara_core/recommenders/encoders"
+ENCODERS = [ROOT / "llara_core/params/encoders", ROOT / "llara_core/recommenders/encoders"]
 SELECTORS = {"dataset": "datasets", "recommender": "recommenders", "llm": "llms"}
 
 
@@ -34,8 +36,9 @@ def _imports(path: Path) -> frozenset[Path]:
             file = _file_of(name)
             if file and file.name != "__init__.py":
                 found.add(file)
-    if path == ENCODERS / "registry.py":  # imports whichever encoder is named
-        found |= set(ENCODERS.glob("*.py")) - {ENCODERS / "__init__.py"}
+    for encoders in ENCODERS:
+        if path == encoders / "registry.py":  # imports whichever encoder is named
+            found |= set(encoders.glob("*.py")) - {encoders / "__init__.py"}
     return frozenset(found)
 
 
@@ -112,7 +115,7 @@ def _declared_params(stage: str) -> set[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_the_params_it_reads_and_no_other(stage: str) -> None:
-    files = _closure(ROOT / "stages" / f"{stage}.py") - set((ROOT / "llara_core/params").glob("*.py"))
+    files = _closure(ROOT / "stages" / f"{stage}.py") - set((ROOT / "llara_core/params").rglob("*.py"))
     read = {path for file in files for path in _read_params(file)}
     declared = _declared_params(stage)
     for selector, plural in SELECTORS.items():
@@ -135,3 +138,11 @@ def test_metrics_are_not_cached_and_movielens_is_never_pushed() -> None:
 def test_the_launcher_stays_literal() -> None:
     for stage in ("pretrain", "finetune"):
         assert STAGES[stage]["cmd"] == rf"\${{LLARA_LAUNCH:-python}} -m stages.{stage}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_and_params_errors_do_not_wait_for_torch(stage: str) -> None:
+    """Torch, transformers and peft take seconds to load: that comes once params.yaml is known to be good."""
+    program = f"import sys, stages.{stage}; print({{'torch', 'transformers', 'peft', 'scipy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

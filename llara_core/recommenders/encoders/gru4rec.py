@@ -13,16 +13,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from llara_core.params.base import Dropout, PositiveInt, Section
+from llara_core.params.encoders.gru4rec import Options
 from llara_core.recommenders.dropout import BatchDropout
-
-
-class Options(Section):
-    """Sizes; `dropout` acts on inputs and on the hidden states of every layer."""
-
-    layers: PositiveInt
-    hidden: PositiveInt
-    dropout: Dropout
 
 
 class Encoder(nn.Module):
