@@ -5,11 +5,12 @@ STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: repro test lint format clean
+.PHONY: repro test lint format mutation clean
 .DEFAULT_GOAL := repro
 
+# The stage leaves its table to the last line, which also shows it where nothing had to run.
 repro: $(STAMP)
-	dvc repro
+	LLARA_TABLE=0 dvc repro
 	@python -m stages.evaluate --show
 
 test: $(STAMP) lint
@@ -24,6 +25,10 @@ lint: $(STAMP)
 format: $(STAMP)
 	ruff check --fix .
 	ruff format .
+
+# Not part of CI, for it takes a quarter of an hour: the tests must notice each wrong change in tests/mutation/mutants.py.
+mutation: $(STAMP)
+	python -m tests.mutation.run
 
 # Removes the environment and caches, checkpoints and the converted base model; artifacts and metrics stay.
 clean:

@@ -31,9 +31,9 @@ from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.compute import seed_torch
 from llara_core.sequences.windows import all_positions, histories, targets, training_bounds
-from llara_core.tables.items import read_items
-from llara_core.tables.sequences import Sequences, read_sequences
-from stages.paths import ITEMS, SEQUENCES
+from llara_core.tables.processed import read_processed
+from llara_core.tables.sequences import Sequences
+from stages.paths import PROCESSED
 
 _WINDOW, _BATCH = 10, 256
 _NEGATIVES = 19
@@ -141,8 +141,8 @@ def race(
     seeds: Annotated[int, typer.Option(help="Repeat with so many seeds.")] = 1,
 ) -> None:
     """Print seconds to the goal for both ways, and their ratio."""
-    items = read_items(ITEMS)
-    sequences = read_sequences(SEQUENCES, items.digest, len(items))
+    tables = read_processed(PROCESSED)
+    items, sequences = tables.items, tables.sequences
     training = TrainingSequences(sequences.item_ids, *training_bounds(sequences), n_items=len(items))
     shipped = load_params(Path("params.yaml"))
     quality = _hit_ratio(sequences, len(items), shipped.split.history_length)

@@ -1,37 +1,18 @@
 """Stage evaluate: ask the tuned LLM for the next item, beside the recommender alone and counting."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from llara_core.errors import ArtifactError
-from llara_core.evaluation.asking import ask
-from llara_core.evaluation.metrics import answer_metrics
-from llara_core.evaluation.recommenders import candidate_metrics
-from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_manifest
-from llara_core.hybrid.base_llm import load_base_llm
-from llara_core.hybrid.questions import encode_questions
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import PromptWriter
-from llara_core.recommenders.counting import markov_scorer, popularity_scorer
-from llara_core.recommenders.ranking import Scorer, neural_scorer
-from llara_core.recommenders.saving import load_recommender
-from llara_core.recommenders.windows import TrainingSequences
-from llara_core.runtime.compute import choose_device, seed_torch
 from llara_core.runtime.files import atomic_directory, write_json
-from llara_core.sequences.windows import training_bounds
-from llara_core.tables.candidates import CandidateSets, read_candidates
-from llara_core.tables.embeddings import read_embeddings
-from llara_core.tables.items import Items, read_items
-from llara_core.tables.predictions import NO_ITEM, Predictions, write_predictions
-from llara_core.tables.sequences import Sequences, read_sequences
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, CANDIDATES, EMBEDDINGS, ITEMS, METRICS, PREDICTIONS, RECOMMENDER, SEQUENCES
+from stages.paths import ADAPTER, EMBEDDINGS, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
 
 _METRICS = METRICS / "evaluate.json"
 _TABLE_WIDTH = 90  # where no terminal tells, as under DVC, rich would break the labels
@@ -40,64 +21,30 @@ _TABLE_WIDTH = 90  # where no terminal tells, as under DVC, rich would break the
 def evaluate(
     params_path: ParamsPath = PARAMS,
     show: Annotated[bool, typer.Option("--show", help="Only print the table of the last evaluation.")] = False,
+    table: Annotated[bool, typer.Option(envvar="LLARA_TABLE", help="Print the table at the end.")] = True,
 ) -> None:
     """Judge the tuned LLM on the test users' candidate sets.
 
     Reads all earlier artifacts; writes data/predictions and metrics/evaluate.json, and prints a table.
     """
     if not show:
-        params = load_params(params_path)
-        seed_torch(params.seed)
-        _evaluate(params)
-    _print_table()
+        _evaluate(load_params(params_path))
+    if show or table:
+        _print_table()
 
 
 def _evaluate(params: Params) -> None:
-    items = read_items(ITEMS)
-    sequences = read_sequences(SEQUENCES, items.digest, len(items))
-    manifest = read_manifest(ADAPTER, items.digest)
-    stored = read_candidates(CANDIDATES, items.digest)
-    sets, all_sets = stored.of("test", params.eval.draws), stored.of("test")
-    predictions = _ask(params, manifest, items, sequences, sets)
+    # Not at the top: a mistake in params.yaml, and --help, shouldn't wait for the libraries.
+    from llara_core.evaluation.judging import judge, read_artifacts
+    from llara_core.runtime.compute import seed_torch
+    from llara_core.tables.predictions import write_predictions
+
+    seed_torch(params.seed)
+    artifacts = read_artifacts(PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER)
+    judged = judge(params, artifacts)
     with atomic_directory(PREDICTIONS) as folder:
-        write_predictions(folder / "test.parquet", predictions, sets, items.digest)
-    matched = predictions.matched_items
-    judged = answer_metrics(matched == sets.targets, matched != NO_ITEM, sets.user_ids)
-    metrics: dict[str, dict[str, Any]] = {"llara": {"method": params.eval.method, **judged}}
-    for name, score in _scorers(params, items, sequences).items():
-        for suffix, chosen in (("", sets), ("_all_draws", all_sets)):
-            metrics[name + suffix] = candidate_metrics(score, sequences, chosen, manifest.history_length)
-    write_json(_METRICS, metrics)
-
-
-def _ask(
-    params: Params, manifest: AdapterManifest, items: Items, sequences: Sequences, sets: CandidateSets
-) -> Predictions:
-    embeddings = read_embeddings(EMBEDDINGS, items.digest, len(items), manifest.embedding_dim)
-    llm, tokenizer = load_base_llm(manifest.llm, choose_device())
-    model = load_adapter(ADAPTER, manifest, llm, embeddings)
-    encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
-    writer = PromptWriter.of(manifest.prompt, manifest.nouns, items.titles_by_id)
-    length = manifest.history_length
-    prompts = encode_questions(
-        sets,
-        sequences,
-        writer,
-        encoder,
-        template=params.eval.template,
-        history_length=length,
-        hybrid=params.eval.hybrid,
-    )
-    return ask(model, prompts, sets.candidates, writer, encoder, params.eval)
-
-
-def _scorers(params: Params, items: Items, sequences: Sequences) -> dict[str, Scorer]:
-    training = TrainingSequences(sequences.item_ids, *training_bounds(sequences), n_items=len(items))
-    return {
-        "recommender": neural_scorer(load_recommender(RECOMMENDER, items.digest).to(choose_device())),
-        "co_occurrence": markov_scorer(training, params.baselines),
-        "popularity": popularity_scorer(items.popularity),
-    }
+        write_predictions(folder / "test.parquet", judged.predictions, judged.sets, artifacts.lineage)
+    write_json(_METRICS, judged.metrics)
 
 
 def _print_table() -> None:

@@ -1,15 +1,10 @@
 """Stage export_embeddings: the recommender's item-embedding table as Parquet."""
 
-import numpy as np
-
 from llara_core.params.loading import load_params
-from llara_core.recommenders.saving import load_recommender
 from llara_core.runtime.files import write_json
 from llara_core.runtime.logs import LOGGER
-from llara_core.tables.embeddings import write_embeddings
-from llara_core.tables.items import read_items
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import EMBEDDINGS, ITEMS, METRICS, RECOMMENDER
+from stages.paths import EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
 
 
 def export_embeddings(params_path: ParamsPath = PARAMS) -> None:
@@ -18,13 +13,20 @@ def export_embeddings(params_path: ParamsPath = PARAMS) -> None:
     Reads data/recommender and data/processed; writes data/embeddings and metrics/export_embeddings.json.
     """
     load_params(params_path)
-    items = read_items(ITEMS)
-    embeddings = load_recommender(RECOMMENDER, items.digest).items.weight.detach().cpu().numpy()
-    write_embeddings(EMBEDDINGS, embeddings, items.digest)
-    norms = np.linalg.norm(embeddings[1:].astype(np.float64), axis=1)
+    # Not at the top: a mistake in params.yaml, and --help, shouldn't wait for the libraries.
+    import numpy as np
+
+    from llara_core.recommenders.saving import load_recommender
+    from llara_core.tables.embeddings import ItemEmbeddings, write_embeddings
+    from llara_core.tables.processed import read_processed
+
+    model, lineage = load_recommender(RECOMMENDER, read_processed(PROCESSED).lineage)
+    embeddings = ItemEmbeddings(model.items.weight.detach().cpu().numpy(), lineage)
+    write_embeddings(EMBEDDINGS, embeddings)
+    norms = np.linalg.norm(embeddings.vectors[1:].astype(np.float64), axis=1)
     report = {
-        "count": len(items),
-        "dim": embeddings.shape[1],
+        "count": len(norms),
+        "dim": embeddings.dim,
         "norm": {
             "min": float(norms.min()),
             "mean": float(norms.mean()),

@@ -4,9 +4,6 @@ from pathlib import Path
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
-ITEMS = PROCESSED / "items.parquet"
-SEQUENCES = PROCESSED / "sequences.parquet"
-CANDIDATES = PROCESSED / "candidates.parquet"
 RECOMMENDER = Path("data/recommender")
 EMBEDDINGS = Path("data/embeddings/item_embeddings.parquet")
 ADAPTER = Path("data/adapter")

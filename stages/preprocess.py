@@ -18,11 +18,10 @@ from llara_core.sequences.filtering import filter_interactions
 from llara_core.sequences.out_of_core import group_out_of_core
 from llara_core.sequences.report import count_training, describe_sequences
 from llara_core.sequences.splitting import split_sequences
-from llara_core.tables.candidates import write_candidates
-from llara_core.tables.items import Items, write_items
-from llara_core.tables.sequences import write_sequences
+from llara_core.tables.items import Items
+from llara_core.tables.processed import Processed, write_processed
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import CANDIDATES, ITEMS, METRICS, PROCESSED, RAW, SEQUENCES
+from stages.paths import METRICS, PROCESSED, RAW
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,7 @@ def preprocess(params_path: ParamsPath = PARAMS) -> None:
     )
     sets = build_candidate_sets(sequences, len(items), params.candidates, split.history_length, params.seed)
     with atomic_directory(PROCESSED) as folder:
-        write_items(folder / ITEMS.name, items)
-        write_sequences(folder / SEQUENCES.name, sequences, items.digest)
-        write_candidates(folder / CANDIDATES.name, sets, items.digest)
+        write_processed(folder, Processed(items, sequences, sets))
     report = describe_sequences(sequences, items, sets, split.min_history)
     write_json(METRICS / "preprocess.json", {**report, "filters": prepared.steps, "repairs": prepared.repairs})
     LOGGER.info("users %s, items %d, positions %s", report["users"], report["items"], report["positions"])

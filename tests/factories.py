@@ -2,6 +2,8 @@
 
 import numpy as np
 import pyarrow as pa
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
 from llara_core.params.datasets import Filters
 from llara_core.tables.sequences import Sequences
@@ -32,3 +34,29 @@ def make_sequences(lists: list[list[int]], splits: list[str]) -> Sequences:
         item_ids=np.concatenate(lists).astype(np.int32),
         timestamps=np.arange(lengths.sum()),
     )
+
+
+SENTENCEPIECE = ("prepend", "first", "always", "transformers")
+"""How a SentencePiece tokenizer can come to its leading space: by a normalizer, as in Llama-2's older files; by a
+pre-tokenizer, at the first text or at every one; and as transformers builds Llama-2's."""
+
+_MERGES = [("H", "e"), ("a", "t"), ("He", "at"), ("▁", "Heat"), ("▁", ","), ("▁", "."), ("▁", "▁")]
+
+
+def make_sentencepiece(style: str) -> PreTrainedTokenizerFast:
+    """Llama-2's tokenizer in small: characters, bytes for all others, the merges above, and a space before texts."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *"▁Heatnd,.:/<>s3"]
+    vocabulary = {piece: place for place, piece in enumerate([*pieces, *(left + right for left, right in _MERGES)])}
+    if style == "transformers":
+        return LlamaTokenizer(vocab=vocabulary, merges=_MERGES, add_bos_token=True)
+    core = Tokenizer(models.BPE(vocabulary, _MERGES, unk_token="<unk>", fuse_unk=True, byte_fallback=True))  # noqa: S106
+    if style == "prepend":
+        core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=style, split=False)
+    core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=core, **special)

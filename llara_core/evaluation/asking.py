@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from llara_core.evaluation.generation import generate_answers
-from llara_core.evaluation.matching import match_answer
+from llara_core.evaluation.matching import TitleMatcher
 from llara_core.evaluation.scoring import candidate_log_likelihoods
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.sections import Eval
@@ -32,6 +32,7 @@ def ask(
     answers = [""] * len(prompts)
     matched = np.full(len(prompts), NO_ITEM, dtype=np.int32)
     scores = np.zeros(candidates.shape) if params.method == "scoring" else None
+    matcher = TitleMatcher(writer.titles) if params.method == "generation" else None
     with tqdm(total=len(prompts), desc=f"evaluate ({params.method})", unit="prompt") as bar:
         for chunk in chunks:
             batch = [prompts[i] for i in chunk]
@@ -44,10 +45,10 @@ def ask(
                 matched[chunk] = candidates[chunk, found.argmax(axis=1)]
                 for i in chunk:
                     answers[i] = writer.titles[matched[i]]
-            else:
-                longest = max(len(answer) for row in options for answer in row)
-                for i, answer in zip(chunk, generate_answers(model, batch, encoder, longest), strict=True):
-                    place = match_answer(answer, [writer.titles[item] for item in candidates[i]])
-                    answers[i], matched[i] = answer, NO_ITEM if place is None else candidates[i, place]
+            elif matcher is not None:
+                limits = [max(map(len, row)) for row in options]
+                for i, answer in zip(chunk, generate_answers(model, batch, encoder, limits), strict=True):
+                    named = matcher.match(answer.text, candidates[i].tolist(), is_whole=answer.is_whole)
+                    answers[i], matched[i] = answer.text, NO_ITEM if named is None else named
             bar.update(len(chunk))
     return Predictions(answers, matched, scores)

@@ -1,30 +1,59 @@
 """Letting the model write its answer, as the official code does, but padded on the left and stopped at the end."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
+from llara_core.evaluation.numbers import require_finite
 from llara_core.hybrid.batching import pad_prompts
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 
 
+class Answer(NamedTuple):
+    """What the model wrote, and whether it came to its end, instead of to the limit."""
+
+    text: str
+    is_whole: bool
+
+
 @torch.no_grad()
 def generate_answers(
-    model: HybridCausalLM, prompts: Sequence[EncodedPrompt], encoder: PromptEncoder, max_new_tokens: int
-) -> list[str]:
+    model: HybridCausalLM, prompts: Sequence[EncodedPrompt], encoder: PromptEncoder, limits: Sequence[int]
+) -> list[Answer]:
     """Greedily decode one answer per prompt.
 
-    Decoding stops at the end-of-text token, at a line's end, or after `max_new_tokens`, which should be the length of
-    the longest candidate: nothing longer can be an exact answer.
+    An answer ends at the end-of-text token, at a line's end, or after its own limit of tokens, which should be the
+    length of its longest candidate: nothing longer can be an exact answer. The batch runs to the longest limit, and
+    what goes beyond an answer's own is cut off, so that no answer depends on the others.
+
+    Args:
+        model: in evaluation mode.
+        prompts: B encoded prompts.
+        encoder: that encoded them.
+        limits: [B] tokens, the end-of-text token included.
+
+    Raises:
+        ModelError: a score isn't a finite number.
     """
     batch = {name: tensor.to(model.device) for name, tensor in pad_prompts(prompts, encoder.filler_id).items()}
     generated = model.llm.generate(
         inputs_embeds=model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"]),
         attention_mask=batch["attention_mask"],
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=max(limits),
         do_sample=False,
         eos_token_id=encoder.stop_ids,
         pad_token_id=encoder.eos_id,
+        logits_processor=LogitsProcessorList([_FiniteOnly()]),
     )
-    return [encoder.decode(ids.tolist()) for ids in generated]
+    own = [ids[:limit] for ids, limit in zip(generated.tolist(), limits, strict=True)]
+    return [Answer(encoder.decode(ids), any(token in encoder.stop_ids for token in ids)) for ids in own]
+
+
+class _FiniteOnly(LogitsProcessor):
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        require_finite(scores.amax(dim=-1))  # a model's own settings may forbid tokens through −inf
+        return scores

@@ -1,24 +1,92 @@
-"""Which candidate an answer names."""
+"""Which candidate an answer names, in view of the whole catalogue."""
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+_Words = tuple[str, ...]
 
 
-def match_answer(answer: str, titles: Sequence[str]) -> int | None:
-    """Index of the one title that `answer` names, or None.
+class TitleMatcher:
+    """Reads answers against all titles of a catalogue, so that no other item passes for a candidate.
 
-    Exact equality comes first, so that "Alien" is valid beside "Alien 3". Failing that, the titles that stand in the
-    answer as whole words are collected, those that are part of another collected one are dropped, and exactly one must
-    be left. Case, repeated spaces, quotation marks around the answer and a final full stop don't count.
+    An answer names an item in one of two ways:
+
+    1. It is a title: letter for letter, or else but for case, spaces, quotation marks around it and a final full stop.
+       It then names this item alone, and no candidate if the item is none. Of several items whose titles differ in no
+       more than that, it names the one among the candidates. An answer of which nothing is left names none.
+    2. Titles stand in it as whole words. Each place is read as the widest title of the catalogue that stands there:
+       "Alien" isn't named by "Alien 3", whether or not that is a candidate. The titles that are left must be those of
+       exactly one candidate; other items don't count, for "It", "If" or "M" stand in many a sentence. A title without
+       letter or digit is never looked for inside an answer.
+
+    An answer that was cut off is read in the second way alone, and as one that may go on: "Alien Res" isn't "Alien"
+    where the catalogue has "Alien Resurrection".
     """
-    said = _normalise(answer)
-    normal = [_normalise(title) for title in titles]
-    if said in normal:
-        return normal.index(said)
-    inside = [i for i, title in enumerate(normal) if re.search(rf"(?<!\w){re.escape(title)}(?!\w)", said)]
-    widest = [i for i in inside if not any(normal[i] in normal[j] for j in inside if j != i)]
-    return widest[0] if len(widest) == 1 else None
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        """Index titles by item id, of which 0 is padding."""
+        self._verbatim: dict[str, list[int]] = defaultdict(list)
+        self._worded: dict[_Words, list[int]] = defaultdict(list)
+        for item, title in enumerate(titles[1:], start=1):
+            self._verbatim[_single_spaced(title)].append(item)
+            if words := _words(title):
+                self._worded[words].append(item)
+        lengths: dict[str, set[int]] = defaultdict(set)
+        for words in self._worded:
+            if re.search(r"\w", " ".join(words)):
+                lengths[words[0]].add(len(words))
+        self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+        self._sorted = sorted(map(" ".join, self._worded))
+
+    def match(self, answer: str, candidates: Iterable[int], *, is_whole: bool = True) -> int | None:
+        """Item id of the one candidate that the answer names, or None.
+
+        Args:
+            answer: what was said.
+            candidates: item ids.
+            is_whole: whether the answer came to its end, instead of to a limit.
+        """
+        said, words = _single_spaced(answer), _words(answer)
+        if not is_whole:
+            items = self._inside(words, self._open(words))
+        elif said:
+            items = self._verbatim.get(said) or self._worded.get(words) or self._inside(words, len(words))
+        else:
+            return None
+        named = set(candidates).intersection(items)
+        return int(named.pop()) if len(named) == 1 else None
+
+    def _inside(self, words: _Words, end: int) -> list[int]:
+        """Items whose titles begin before word `end` and stand in no wider title; of equal titles all."""
+        found: list[int] = []
+        covered = 0  # where the titles so far end: one that ends no later began later and so stands in another
+        for start in range(end):
+            for length in self._lengths.get(words[start], ()):
+                items = self._worded.get(words[start : start + length])
+                if items is not None and start + length <= len(words):
+                    if start + length > covered:
+                        covered = start + length
+                        found += items
+                    break
+        return found
+
+    def _open(self, words: _Words) -> int:
+        """Find the first word of a cut answer from which on it may be an unfinished title."""
+        for start in range(len(words)):
+            rest = " ".join(words[start:])
+            place = bisect_left(self._sorted, rest)
+            if any(title.startswith(rest) and title != rest for title in self._sorted[place : place + 2]):
+                return start
+        return len(words)
 
 
-def _normalise(text: str) -> str:
-    return " ".join(text.casefold().split()).strip("\"'“”‘’").removesuffix(".").strip()
+def _single_spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _words(text: str) -> _Words:
+    """Words and punctuation marks in lower case, without quotation marks around all and without a final full stop."""
+    bare = _single_spaced(text.casefold()).strip("\"'“”‘’").removesuffix(".")
+    return tuple(re.findall(r"\w+|[^\w\s]", bare))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from llara_core.evaluation.numbers import require_finite
 from llara_core.hybrid.batching import pad_prompts
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.prompting.encoding import EncodedPrompt
@@ -27,6 +28,9 @@ def candidate_log_likelihoods(
         prompts: B encoded prompts.
         answers: [B][C] token ids, each with its end-of-text token.
         filler_id: any existing token, for padding.
+
+    Raises:
+        ModelError: a score isn't a finite number.
     """
     batch = {name: tensor.to(model.device) for name, tensor in pad_prompts(prompts, filler_id).items()}
     prompt_mask = batch["attention_mask"]
@@ -78,6 +82,7 @@ class _Row:
             owners += [i] * len(answer)
             place += len(answer) - 1
         losses = cross_entropy(logits[predictors], torch.tensor(targets, device=logits.device), reduction="none")
+        require_finite(losses)
         return -np.bincount(owners, weights=losses.double().cpu().numpy(), minlength=len(self.answers))
 
 

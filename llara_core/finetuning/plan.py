@@ -1,22 +1,26 @@
 """The training plan: which examples, candidates, template and mode each optimiser step has, as a pure function of it.
 
 The plan is a map-style dataset that is read in order. Since element i depends on i and the seed alone, training is the
-same for any number of loader workers, processes and resumes, and for any micro-batch size.
+same for any number of loader workers, processes and resumes, and for any micro-batch size. A step is drawn as a whole,
+which is quick, by each worker that needs any of it; an example is tokenised only where it is read.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from llara_core.errors import DataError
 from llara_core.finetuning.curriculum import is_hybrid
+from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
-from llara_core.sequences.windows import Examples, histories, targets
+from llara_core.sequences.windows import Examples, all_positions, histories, targets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.sequences import SPLITS, Sequences
 
@@ -46,8 +50,21 @@ class PlanSettings:
     history_length: int
 
 
+class _Drawn(NamedTuple):
+    """An example of a step, before it is put into words: what stands in its prompt, and what answers it."""
+
+    template: int
+    history: list[int]
+    candidates: list[int]
+    target: int
+
+
 class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
-    """n_steps × batch_size encoded prompts with their answers, shortest first within a step to save padding."""
+    """n_steps × batch_size encoded prompts with their answers, shortest first within a step to save padding.
+
+    The length of a prompt is taken as the sum of its parts' tokens, so that none but the one that is read need be
+    tokenised; the true length differs where a tokenizer joins the end of a title with what follows.
+    """
 
     def __init__(
         self,
@@ -58,13 +75,24 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         encoder: PromptEncoder,
         settings: PlanSettings,
     ) -> None:
-        """Plan over the given training `examples` of `sequences`."""
+        """Plan over the given training `examples` of `sequences`.
+
+        Raises:
+            DataError: there are none, or one of them isn't for training.
+        """
         if not len(examples):
             raise DataError("split.min_history must leave training examples, got none")
+        if (held_out := examples.positions >= sequences.train_end[examples.rows]).any():
+            row, position = (int(part[np.argmax(held_out)]) for part in (examples.rows, examples.positions))
+            raise DataError(
+                f"training examples must lie before their user's train_end {sequences.train_end[row]}, "
+                f"got position {position} of user {sequences.user_ids[row]}"
+            )
         self._sequences, self._examples, self._n_items = sequences, examples, n_items
         self._writer, self._encoder = writer, encoder
         self.settings = settings
-        self._step = lru_cache(maxsize=2)(self._encode_step)
+        self._step = lru_cache(maxsize=2)(self._draw_step)
+        self._template_lengths = np.array([self._template_length(i) for i in range(len(writer.templates))])
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def __len__(self) -> int:
@@ -74,11 +102,20 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
     def __getitem__(self, index: int) -> tuple[EncodedPrompt, list[int]]:
         """Return planned example `index` as its prompt and its answer's token ids."""
         step, place = divmod(index, self.settings.batch_size)
-        return self._step(step + 1)[place]
+        template, history, candidates, target = self._step(step + 1)[place]
+        segments = self._writer.compose(template, history, candidates, hybrid=self.is_hybrid(step + 1))
+        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(target))
 
     def is_hybrid(self, step: int) -> bool:
         """Whether step 1..n_steps uses hybrid prompts."""
         return is_hybrid(self.settings.schedule, step, self.settings.n_steps, self.settings.seed)
+
+    @property
+    def modes(self) -> list[Mode]:
+        """The kinds of prompts that any step has."""
+        drawn = {self.is_hybrid(step) for step in range(1, self.settings.n_steps + 1)}
+        modes: dict[bool, Mode] = {False: "text", True: "hybrid"}
+        return [modes[hybrid] for hybrid in sorted(drawn)]
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         return random_permutation(self.settings.seed, _SHUFFLE + epoch, len(self._examples))
@@ -90,27 +127,54 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         chosen = [self._order(int(epoch))[place] for epoch, place in zip(passes, places, strict=True)]
         return passes, np.asarray(chosen)
 
-    def _encode_step(self, step: int) -> list[tuple[EncodedPrompt, list[int]]]:
+    def examples_of(self, step: int) -> Examples:
+        """[B] what step 1..n_steps is asked, in the order of drawing."""
+        _, chosen = self._choose(step)
+        return Examples(self._examples.rows[chosen], self._examples.positions[chosen])
+
+    def _draw_step(self, step: int) -> list[_Drawn]:
         passes, chosen = self._choose(step)
         settings, sequences = self.settings, self._sequences
-        batch = Examples(self._examples.rows[chosen], self._examples.positions[chosen])
+        batch = self.examples_of(step)
         goals = targets(sequences, batch)
-        excluded = items_never_negative(
-            sequences, batch.rows, batch.positions, settings.negatives, settings.history_length
-        )
+        excluded = items_never_negative(sequences, batch, "train", settings.negatives, settings.history_length)
         keys = (np.full(len(chosen), SPLITS.index("train")), passes, chosen)
         candidates = draw_candidates(settings.seed, keys, goals, excluded, self._n_items, settings.n_candidates)
         words = random_words(settings.seed, _TEMPLATE, passes, chosen)
         templates = random_integers(words, len(self._writer.templates))
         shown = histories(sequences, batch, settings.history_length)
-        encoded = [
-            self._encode_example(int(template), history[history != PADDING_ID], row, int(goal), step)
-            for template, history, row, goal in zip(templates, shown, candidates, goals, strict=True)
+        items = np.column_stack([shown, candidates, goals])
+        lengths = self._template_lengths[templates] + self._listed_lengths(items, self.is_hybrid(step))
+        return [
+            _Drawn(int(templates[i]), shown[i][shown[i] != PADDING_ID].tolist(), candidates[i].tolist(), int(goals[i]))
+            for i in np.argsort(lengths, kind="stable")
         ]
-        return sorted(encoded, key=lambda example: len(example[0].input_ids) + len(example[1]))
 
-    def _encode_example(
-        self, template: int, history: np.ndarray, candidates: np.ndarray, target: int, step: int
-    ) -> tuple[EncodedPrompt, list[int]]:
-        segments = self._writer.compose(template, history.tolist(), candidates.tolist(), hybrid=self.is_hybrid(step))
-        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(target))
+    def _listed_lengths(self, items: np.ndarray, hybrid: bool) -> np.ndarray:
+        """[B] tokens of the titles of items [B, N], each with one for what divides it from the next, and its slot."""
+        used, places = np.unique(items, return_inverse=True)
+        titles = [len(self._encoder.encode_answer(self._writer.answer(int(item)))) for item in used]
+        lengths = np.where(used == PADDING_ID, 0, np.array(titles) + hybrid)
+        return lengths[places].reshape(items.shape).sum(axis=1)
+
+    def _template_length(self, template: int) -> int:
+        """Tokens of a prompt of one and the same item: only the template makes a difference."""
+        return len(self._encoder.encode(self._writer.compose(template, [1], [1], hybrid=False)).input_ids)
+
+
+def plan_training(
+    params: Params, sequences: Sequences, n_items: int, writer: PromptWriter, encoder: PromptEncoder
+) -> TrainingPlan:
+    """Plan what the params ask for over all training positions with enough history."""
+    n_examples = params.curriculum.epochs * params.curriculum.examples_per_epoch
+    settings = PlanSettings(
+        seed=params.seed,
+        schedule=params.curriculum.schedule,
+        n_steps=math.ceil(n_examples / params.train.batch_size),
+        batch_size=params.train.batch_size,
+        n_candidates=params.candidates.size,
+        negatives=params.candidates.negatives,
+        history_length=params.split.history_length,
+    )
+    examples = all_positions(sequences, "train", params.split.min_history)
+    return TrainingPlan(sequences, examples, n_items, writer, encoder, settings)

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset, Sampler, SequentialSampler
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from llara_core.errors import ModelError
+from llara_core.finetuning.learning_rate import rate_factor
 from llara_core.hybrid.batching import pad_examples
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.sections import Train
@@ -20,15 +21,12 @@ from llara_core.runtime.checkpoints import (
     save_optimizer,
     save_trainable,
 )
-from llara_core.runtime.compute import n_processes
+from llara_core.runtime.compute import mixed_precision, n_processes
 from llara_core.runtime.logs import LOGGER
+from llara_core.sequences.random_words import random_words
 
-_WEIGHTS, _OPTIMIZER, _RANDOM, _STATE = (
-    "trainable.safetensors",
-    "optimizer.safetensors",
-    "random.safetensors",
-    "trainer_state.json",
-)
+_WEIGHTS, _OPTIMIZER, _STATE = "trainable.safetensors", "optimizer.safetensors", "trainer_state.json"
+_DROPOUT = 0x44726F70  # "Drop": a stream of random words
 
 
 def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> TrainingArguments:
@@ -36,14 +34,14 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
 
     Raises:
         ModelError: the batch can't be divided among the processes.
+        ParamsError: the GPU hasn't the precision that is asked for.
     """
     per_round = params.micro_batch_size * n_processes()
     if params.batch_size % per_round:
         raise ModelError(
             f"train.batch_size must be a multiple of micro_batch_size × processes {per_round}, got {params.batch_size}"
         )
-    on_gpu = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=n_steps,
         per_device_train_batch_size=params.micro_batch_size,
@@ -51,10 +49,8 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
         learning_rate=params.lr,
         weight_decay=params.weight_decay,
         warmup_steps=round(params.warmup * n_steps),
-        lr_scheduler_type="cosine",
         max_grad_norm=params.max_grad_norm,
-        bf16=on_gpu,
-        use_cpu=not on_gpu,
+        use_cpu=not torch.cuda.is_available(),
         logging_steps=1,
         save_steps=params.checkpoint_every,
         dataloader_num_workers=params.workers,
@@ -66,12 +62,26 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
         seed=seed,
         data_seed=seed,
     )
+    arguments.mixed_precision = mixed_precision("train.precision", params.precision)
+    return arguments
 
 
 def collate(examples: list[tuple[EncodedPrompt, list[int]]], filler_id: int) -> dict[str, Tensor]:
     """Stack planned examples into a micro-batch."""
     prompts, answers = zip(*examples, strict=True)
     return pad_examples(prompts, answers, filler_id)
+
+
+class _StepSeeds(TrainerCallback):
+    """Makes what a step draws, dropout's masks, a function of seed, step and process.
+
+    So a resume needs no generator's state, be it of a CPU or of any process's GPU.
+    """
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        torch.manual_seed(int(random_words(args.seed, _DROPOUT, state.global_step + 1, args.process_index)))
 
 
 class HybridTrainer(Trainer):
@@ -84,6 +94,7 @@ class HybridTrainer(Trainer):
         args._n_gpu = min(args.n_gpu, 1)  # nn.DataParallel can't divide the flat list of slots
         super().__init__(model=model, args=args, **kwargs)
         self.remove_callback(PrinterCallback)  # the progress bar says it
+        self.add_callback(_StepSeeds())
         self._projector_lr = projector_lr
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
@@ -117,6 +128,13 @@ class HybridTrainer(Trainer):
             self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
+        """The course of both groups' learning rates; the scheduler counts the steps that are done."""
+        self.lr_scheduler = LambdaLR(
+            self.optimizer, lambda done: rate_factor(done + 1, self.args.warmup_steps, num_training_steps)
+        )
+        return self.lr_scheduler
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
         return SequentialSampler(self.train_dataset)
 
@@ -126,7 +144,6 @@ class HybridTrainer(Trainer):
         with new_checkpoint(Path(self.args.output_dir), self.state.global_step) as folder:
             save_trainable(self.model, folder / _WEIGHTS)
             save_optimizer(self.optimizer, folder / _OPTIMIZER)
-            save_file({"cpu": torch.get_rng_state()}, folder / _RANDOM)
             self.state.save_to_json(str(folder / _STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -139,6 +156,7 @@ class HybridTrainer(Trainer):
         self._restore_schedule()
         LOGGER.info("resuming from step %d of %d", self.state.global_step, self.state.max_steps)
         self.resumed_from = self.state.global_step
+        self.accelerator.wait_for_everyone()  # or one could finish, and remove what another still reads
 
     def _restore_schedule(self) -> None:
         """Set learning rates by the step, which the Trainer has read from the checkpoint by now."""
@@ -149,5 +167,4 @@ class HybridTrainer(Trainer):
             group["lr"] = rate
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            torch.set_rng_state(load_file(Path(checkpoint) / _RANDOM)["cpu"])
+        """Do nothing: every step is seeded anew."""

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import peft
@@ -18,7 +19,9 @@ from llara_core.hybrid.projector import Projector
 from llara_core.params.base import Section
 from llara_core.params.datasets import Nouns
 from llara_core.params.sections import Llm, Lora, Prompt
+from llara_core.prompting.segments import Mode
 from llara_core.runtime.files import write_json
+from llara_core.tables.lineage import Lineage, require_lineage
 
 _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
 
@@ -30,9 +33,24 @@ class AdapterManifest(Section):
     prompt: Prompt
     nouns: Nouns
     history_length: int
-    embedding_dim: int
     projector_hidden: int
-    items_digest: str
+    modes: list[Mode]
+    made_from: Lineage
+
+    def choose_mode(self, wanted: Mode | Literal["as_trained"]) -> Mode:
+        """Return how to ask: as wanted, or with behavioural tokens where any training step had them.
+
+        Raises:
+            ArtifactError: behavioural tokens are wanted from a projector that no step has trained.
+        """
+        if wanted == "as_trained":
+            return "hybrid" if "hybrid" in self.modes else "text"
+        if wanted == "hybrid" and wanted not in self.modes:
+            raise ArtifactError(
+                "eval.mode must be text or as_trained for an adapter that was tuned on text-only prompts alone, got "
+                "hybrid: its behavioural tokens are untrained"
+            )
+        return wanted
 
 
 def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm) -> peft.PeftModel:
@@ -75,11 +93,11 @@ def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, ma
     write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))
 
 
-def read_manifest(folder: Path, items_digest: str) -> AdapterManifest:
-    """Read llara.json.
+def read_manifest(folder: Path, made_from: Lineage) -> AdapterManifest:
+    """Read llara.json, which must be made from `made_from` or more.
 
     Raises:
-        ArtifactError: it is missing or broken, or the adapter was trained on another item table.
+        ArtifactError: it is missing or broken, or the adapter was trained on other items, sequences or embeddings.
     """
     path = folder / _MANIFEST
     if not path.is_file():
@@ -88,11 +106,7 @@ def read_manifest(folder: Path, items_digest: str) -> AdapterManifest:
         manifest = AdapterManifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (ValidationError, ValueError) as error:
         raise ArtifactError(f"{path}: not a readable manifest: {str(error).splitlines()[0]}") from error
-    if manifest.items_digest != items_digest:
-        raise ArtifactError(
-            f"{folder}: was trained on another item table: digest must be {items_digest[:12]}…, "
-            f"got {manifest.items_digest[:12]}…; rerun `dvc repro finetune`"
-        )
+    require_lineage(path, manifest.made_from, made_from)
     return manifest
 
 

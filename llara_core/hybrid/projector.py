@@ -1,8 +1,13 @@
 """SR2LLM: from the recommender's item space into the language model's input space (paper, equation 3)."""
 
+import math
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
+
+_CHUNK = 1024  # items that calibration projects at a time: 16 MiB of behavioural tokens for a 7B model
 
 
 class Projector(nn.Module):
@@ -29,7 +34,16 @@ class Projector(nn.Module):
             embeddings: [n, D] all items, without padding.
             output_rms: root mean square of the language model's token embeddings.
         """
-        self.first.weight.div_(embeddings.square().mean().sqrt())
+        chunks = embeddings.split(_CHUNK)
+        self.first.weight.div_(_root_mean_square(chunks))
         self.first.bias.zero_()
         self.last.bias.zero_()
-        self.last.weight.mul_(output_rms / self(embeddings).square().mean().sqrt())
+        self.last.weight.mul_(output_rms / _root_mean_square(map(self, chunks)))
+
+
+def _root_mean_square(parts: Iterable[Tensor]) -> float:
+    total, count = 0.0, 0
+    for part in parts:
+        total += part.square().sum(dtype=torch.float64).item()
+        count += part.numel()
+    return math.sqrt(total / count)

@@ -23,7 +23,7 @@ class Filters(Section):
     core_users: PositiveInt
     core_items: PositiveInt
     unused_items: Literal["keep", "drop"]
-    ties: Literal["file_order", "item_id"]
+    ties: Literal["release_order", "file_order", "item_id"]
 
 
 class Nouns(Section):

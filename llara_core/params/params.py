@@ -85,15 +85,24 @@ def _unknown_selections(params: Params) -> list[str]:
 def _window_problems(params: Params) -> list[str]:
     """A model that was trained on shorter inputs than it is shown would be asked about what it never saw."""
     shown = params.split.history_length
-    return [
-        f"recommenders.{name}.window + overlap must be ≥ split.history_length {shown}, got {entry.max_length}"
-        for name, entry in params.recommenders.items()
-        if entry.max_length < shown
-    ]
+    problems = []
+    for name, entry in params.recommenders.items():
+        if entry.max_length < shown:
+            problems.append(
+                f"recommenders.{name}.window + overlap must be ≥ split.history_length {shown}, got {entry.max_length}"
+            )
+        if (needed := entry.encoder.options.needed_history) > shown:
+            problems.append(f"recommenders.{name}.encoder.context must be ≤ split.history_length {shown}, got {needed}")
+    return problems
 
 
 def _eval_problems(params: Params) -> list[str]:
     problems = []
+    if params.eval.mode == "hybrid" and params.curriculum.schedule == "text_only":
+        problems.append(
+            "eval.mode must be as_trained or text where curriculum.schedule is text_only, got hybrid: behavioural "
+            "tokens would be untrained"
+        )
     if params.eval.template >= len(params.prompt.templates):
         problems.append(
             f"eval.template must be < the {len(params.prompt.templates)} prompt.templates, got {params.eval.template}"

@@ -1,24 +1,30 @@
 """The entries of `recommenders`, and `pretrain`: how whichever is chosen gets trained."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Probability, Section
+from llara_core.params.base import Count, Name, PositiveFloat, PositiveInt, Precision, Probability, Section
+from llara_core.params.encoders.registry import EncoderOptions, read_options
 
 
 class EncoderChoice(Section):
-    """The name of a module in `llara_core.recommenders.encoders`, and the options that this module declares."""
+    """The name of a module in `recommenders.encoders`, and the options that its namesake in `params.encoders` has."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
 
     name: Name
 
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        read_options(self.name, self.model_extra or {})
+        return self
+
     @property
-    def options(self) -> dict[str, Any]:
-        """All fields but the name, not yet checked."""
-        return dict(self.model_extra or {})
+    def options(self) -> EncoderOptions:
+        """All fields but the name."""
+        return read_options(self.name, self.model_extra or {})
 
 
 class Ahead(Section):
@@ -46,6 +52,11 @@ class Recommender(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     average: Annotated[float, Field(ge=0, lt=1)]
 
+    @model_validator(mode="after")
+    def _suits_the_encoder(self) -> Self:
+        self.encoder.options.check_width(self.dim)
+        return self
+
     @property
     def max_length(self) -> int:
         """The longest input that training shows."""
@@ -67,11 +78,16 @@ class Loss(Section):
 
 
 class Pretrain(Section):
-    """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation."""
+    """Training a recommender, whichever is chosen, and choosing its epoch by NDCG@10 on validation.
+
+    `precision` is that of matrix products in training steps: bfloat16 is autocast; losses, recurrent layers and
+    validation stay in float32.
+    """
 
     loss: Loss
     warmup_steps: Count
     max_grad_norm: PositiveFloat
+    precision: Precision
     max_epochs: PositiveInt
     patience: PositiveInt
     validation_examples: PositiveInt | None

@@ -14,6 +14,7 @@ from llara_core.params.base import (
     Name,
     PositiveFloat,
     PositiveInt,
+    Precision,
     Probability,
     Section,
     Sha256,
@@ -156,7 +157,11 @@ class Curriculum(Section):
 
 
 class Train(Section):
-    """The optimisation of projector and LoRA weights."""
+    """The optimisation of projector and LoRA weights.
+
+    `precision` is that of matrix products in training and in the validation losses beside it: bfloat16 under autocast,
+    or the type that a layer's weights have (float32, if `llms.*.dtype` is).
+    """
 
     objective: Literal["answer_cross_entropy"]
     batch_size: PositiveInt
@@ -166,6 +171,7 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     warmup: Probability
     max_grad_norm: PositiveFloat
+    precision: Precision
     gradient_checkpointing: bool
     checkpoint_every: PositiveInt
     validation_examples: PositiveInt
@@ -181,10 +187,13 @@ class Train(Section):
 
 
 class Eval(Section):
-    """How the language model is asked, and on how many of the stored candidate draws."""
+    """How the language model is asked, and on how many of the stored candidate draws.
+
+    `mode`: prompts with behavioural tokens (`hybrid`), without (`text`), or with them if training had them.
+    """
 
     method: Literal["scoring", "generation"]
-    hybrid: bool
+    mode: Literal["as_trained", "hybrid", "text"]
     draws: PositiveInt
     template: Count
     batch_size: PositiveInt

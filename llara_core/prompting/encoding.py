@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from llara_core.errors import ModelError
+from llara_core.prompting.prefixes import opening_and_going_on
 from llara_core.prompting.segments import ItemSlot, Segment, Text
 
 if TYPE_CHECKING:
@@ -28,26 +29,35 @@ class EncodedPrompt:
 
 
 class PromptEncoder:
-    """Encodes segments with a tokenizer, whose vocabulary stays as it is."""
+    """Encodes segments with a tokenizer, whose vocabulary stays as it is.
+
+    A prompt's first text is encoded as the tokenizer does it, and so as the model was trained. Every later one goes on
+    where another text or a slot ended: it gets neither the space that SentencePiece tokenizers put before a text, nor
+    special tokens. Words in a text that look like a special token are only words.
+    """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> None:
         """Take the tokenizer and the longest prompt (tokens) that the model can read.
 
         Raises:
-            ModelError: the tokenizer has no end-of-text token, or no token that can fill a slot.
+            ModelError: the tokenizer isn't one of the `tokenizers` library, has no end-of-text token, or no token that
+                can fill a slot.
         """
+        if not tokenizer.is_fast:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: the tokenizer must be one of the tokenizers library (tokenizer.json), "
+                f"got {type(tokenizer).__name__}"
+            )
         self._tokenizer = tokenizer
         self._max_length = max_length
         self.filler_id = _filler_token(tokenizer)
         if tokenizer.eos_token_id is None:
             raise ModelError(f"{tokenizer.name_or_path}: the tokenizer must have an end-of-text token, got none")
         self.eos_id = int(tokenizer.eos_token_id)
-        newline = tokenizer("\n", add_special_tokens=False).input_ids
-        self.stop_ids = [self.eos_id, *(newline if len(newline) == 1 else [])]
+        self.stop_ids = [self.eos_id, *_line_ends(tokenizer)]
         self._bos = [tokenizer.bos_token_id] if _starts_with_bos(tokenizer) else []
-        # SentencePiece tokenizers put a space before every text: a text that starts with one would get two.
-        self._adds_space = tokenizer.convert_ids_to_tokens(self._ids("a"))[0].startswith("▁")
-        self._piece = lru_cache(maxsize=1 << 16)(self._encode_piece)
+        self._opening, self._going_on = opening_and_going_on(tokenizer.backend_tokenizer)
+        self._piece = lru_cache(maxsize=1 << 16)(self._ids)
 
     def encode(self, segments: Sequence[Segment]) -> EncodedPrompt:
         """Encode a prompt.
@@ -55,6 +65,8 @@ class PromptEncoder:
         Raises:
             ModelError: it is longer than the model can read.
         """
+        # Between slots stand a title and words of a template, which come again; a whole prompt doesn't.
+        ids_of = self._piece if len(segments) > 1 else self._ids
         ids, mask, items = list(self._bos), [False] * len(self._bos), []
         for segment in segments:
             if isinstance(segment, ItemSlot):
@@ -62,7 +74,7 @@ class PromptEncoder:
                 mask.append(True)
                 items.append(segment.item_id)
             else:
-                piece = self._piece(segment.text)
+                piece = ids_of(segment.text, len(ids) == len(self._bos))
                 ids += piece
                 mask += [False] * len(piece)
         if len(ids) > self._max_length:
@@ -70,19 +82,18 @@ class PromptEncoder:
         return EncodedPrompt(ids, mask, items)
 
     def encode_answer(self, answer: Text) -> list[int]:
-        """Token ids of an answer with the end-of-text token that closes it."""
-        return [*self._piece(answer.text), self.eos_id]
+        """Token ids of an answer, which goes on behind a prompt, with the end-of-text token that closes it."""
+        return [*self._piece(answer.text, False), self.eos_id]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of generated tokens up to the first that ends an answer, without surrounding space."""
-        end = next((place for place, token in enumerate(ids) if token in self.stop_ids), len(ids))
-        return str(self._tokenizer.decode(list(ids[:end]), skip_special_tokens=True)).strip()
+        """Return the first line of generated tokens up to the end-of-text token, without surrounding space."""
+        end = next((place for place, token in enumerate(ids) if token == self.eos_id), len(ids))
+        text = self._tokenizer.decode(list(ids[:end]), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text).partition("\n")[0].strip()
 
-    def _encode_piece(self, text: str) -> tuple[int, ...]:
-        return tuple(self._ids(text.removeprefix(" ") if self._adds_space else text))
-
-    def _ids(self, text: str) -> list[int]:
-        return self._tokenizer(text, add_special_tokens=False).input_ids
+    def _ids(self, text: str, opens: bool) -> tuple[int, ...]:
+        tokenizer = self._opening if opens else self._going_on
+        return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _filler_token(tokenizer: "PreTrainedTokenizerBase") -> int:
@@ -97,3 +108,10 @@ def _filler_token(tokenizer: "PreTrainedTokenizerBase") -> int:
 
 def _starts_with_bos(tokenizer: "PreTrainedTokenizerBase") -> bool:
     return tokenizer.bos_token_id is not None and tokenizer("a").input_ids[0] == tokenizer.bos_token_id
+
+
+def _line_ends(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Ids of all tokens with a line's end in them: alone, after a full stop, twice, or as SentencePiece's <0x0A>."""
+    marks = ("\n", "Ċ", "<0x0A>")  # as itself, as a byte-level token, as a byte to which SentencePiece falls back
+    ids = [token_id for token, token_id in tokenizer.get_vocab().items() if any(mark in token for mark in marks)]
+    return sorted(token_id for token_id in ids if "\n" in tokenizer.decode([token_id]))

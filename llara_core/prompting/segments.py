@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Formatter
-from typing import Self
+from typing import Literal, Self
 
 from llara_core.params.datasets import Nouns
 from llara_core.params.sections import Prompt
@@ -24,6 +24,8 @@ class ItemSlot:
 
 
 Segment = Text | ItemSlot
+Mode = Literal["hybrid", "text"]
+"""Whether a prompt has a behavioural token beside every title, or none."""
 
 
 @dataclass(frozen=True)

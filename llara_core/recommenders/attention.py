@@ -21,13 +21,3 @@ class DistanceBias(nn.Module):
 def future(length: int, device: torch.device) -> Tensor:
     """[T, T] whether position s (column) lies in the future of position t (row)."""
     return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
-
-
-def require_heads_divide(dim: int, heads: int) -> None:
-    """Check that `heads` heads share the width evenly.
-
-    Raises:
-        ValueError: they don't.
-    """
-    if dim % heads:
-        raise ValueError(f"dim must be a multiple of heads {heads}, got {dim}")

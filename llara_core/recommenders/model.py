@@ -75,10 +75,9 @@ def build_recommender(params: Recommender, n_items: int, history_length: int) ->
         history_length: the latest items that it will be shown.
 
     Raises:
-        ParamsError: there is no such encoder, its options don't fit, or it looks further back than it will be shown.
+        ParamsError: the encoder looks further back than it will be shown.
     """
-    encoder = build_encoder(params.encoder, params.dim, params.max_length)
-    context = getattr(encoder, "context", 1)
-    if context > history_length:
+    if (context := params.encoder.options.needed_history) > history_length:
         raise ParamsError(f"encoder.context must be ≤ split.history_length {history_length}, got {context}")
+    encoder = build_encoder(params.encoder, params.dim, params.max_length)
     return SequentialRecommender(n_items, params.dim, encoder, params.max_length, tied=params.tied)

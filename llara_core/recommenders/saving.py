@@ -11,18 +11,19 @@ from llara_core.errors import ArtifactError, ParamsError
 from llara_core.params.base import Section
 from llara_core.params.recommenders import Recommender
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
-from llara_core.runtime.files import write_json
+from llara_core.runtime.files import sha256_of, write_json
+from llara_core.tables.lineage import Lineage, require_lineage
 
 _WEIGHTS, _CONFIG = "model.safetensors", "config.json"
 
 
 class RecommenderConfig(Section):
-    """Everything needed to rebuild a recommender, and the item table that its ids refer to."""
+    """Everything needed to rebuild a recommender, and digests of the items and sequences that it was trained on."""
 
     recommender: Recommender
     n_items: int
     history_length: int
-    items_digest: str
+    made_from: Lineage
 
 
 def save_recommender(folder: Path, model: SequentialRecommender, config: RecommenderConfig) -> None:
@@ -31,11 +32,14 @@ def save_recommender(folder: Path, model: SequentialRecommender, config: Recomme
     write_json(folder / _CONFIG, config.model_dump())
 
 
-def load_recommender(folder: Path, items_digest: str) -> SequentialRecommender:
-    """Rebuild the recommender in `folder`.
+def load_recommender(folder: Path, made_from: Lineage) -> tuple[SequentialRecommender, Lineage]:
+    """Rebuild the recommender in `folder`, which must be made from `made_from` or more.
+
+    Returns:
+        the recommender in evaluation mode, and the lineage of what is made from it.
 
     Raises:
-        ArtifactError: it is missing, broken, or was trained on another item table.
+        ArtifactError: it is missing, broken, or was trained on other items or sequences.
     """
     if not (folder / _CONFIG).is_file():
         raise ArtifactError(f"{folder / _CONFIG}: no such file; run `dvc repro pretrain`")
@@ -45,9 +49,5 @@ def load_recommender(folder: Path, items_digest: str) -> SequentialRecommender:
         model.load_state_dict(load_file(folder / _WEIGHTS))
     except (ValidationError, ValueError, SafetensorError, RuntimeError, OSError, ParamsError) as error:
         raise ArtifactError(f"{folder}: not a readable recommender: {str(error).splitlines()[0]}") from error
-    if config.items_digest != items_digest:
-        raise ArtifactError(
-            f"{folder}: was trained on another item table: digest must be {items_digest[:12]}…, "
-            f"got {config.items_digest[:12]}…; rerun `dvc repro pretrain`"
-        )
-    return model.eval()
+    require_lineage(folder, config.made_from, made_from)
+    return model.eval(), {**config.made_from, "recommender": sha256_of(folder / _WEIGHTS)}

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import GradientAccumulationPlugin, broadcast_object_list
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
@@ -21,7 +21,8 @@ from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.recommenders.progress import Progress, load_progress, save_progress
 from llara_core.recommenders.windows import TrainingSequences, epoch_batches, look_ahead
-from llara_core.runtime.checkpoints import latest_checkpoint
+from llara_core.runtime.checkpoints import agreed_checkpoint, latest_checkpoint
+from llara_core.runtime.compute import mixed_precision
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.items import PADDING_ID
 
@@ -78,8 +79,11 @@ def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
 
 class _Training:
     def __init__(self, objective: Objective, sequences: TrainingSequences, recipe: Recipe, folder: Path) -> None:
-        on_gpu = torch.cuda.is_available()
-        self.accelerator = Accelerator(mixed_precision="bf16" if on_gpu else "no", cpu=not on_gpu)
+        self.accelerator = Accelerator(
+            mixed_precision=mixed_precision("pretrain.precision", recipe.pretrain.precision),
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),  # or else the launcher's number
+            cpu=not torch.cuda.is_available(),
+        )
         self.model = objective.model.to(self.accelerator.device)
         if recipe.pretrain.compile:
             self.model.encoder.compile(dynamic=True)
@@ -91,10 +95,10 @@ class _Training:
         self.sequences, self.recipe, self.folder = sequences, recipe, folder
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
-        self.accelerator.wait_for_everyone()  # no process may look before the main one has discarded, or after it saved
-        if checkpoint := latest_checkpoint(folder):
+        if checkpoint := agreed_checkpoint(folder):
             self.progress, self.best = load_progress(checkpoint, self.model, self.average, self.optimizer)
             LOGGER.info("resuming in epoch %d after step %d", self.progress.epoch, self.progress.step)
+            self.accelerator.wait_for_everyone()  # or one could finish, and remove what another still reads
 
     def run(self, validate: Callable[[SequentialRecommender], float]) -> None:
         hidden = not self.accelerator.is_main_process

@@ -119,16 +119,21 @@ def cut_windows(sequences: TrainingSequences, windows: Windows, rows: np.ndarray
 
 
 def look_ahead(targets: np.ndarray, share: float, reach: int, generator: np.random.Generator) -> np.ndarray:
-    """Replace a random share of targets [B, T] by the item 2 to `reach` steps ahead, if the window has one.
+    """Replace a random share of targets [B, T] by the item 2 to `reach` steps ahead, but none beyond the row's last.
 
     The order of neighbours is partly chance (half of MovieLens' ratings share their second with the one before), so a
     state should tell what comes soon and not only what comes next. A sampled form of PinnerFormer's dense all action
-    loss (Pancha et al., KDD 2022, https://arxiv.org/abs/2205.04507).
+    loss (Pancha et al., KDD 2022, https://arxiv.org/abs/2205.04507). What a row gets depends on its number and its
+    targets alone, not on the padding that longer rows bring.
     """
-    steps = generator.integers(1, reach, size=targets.shape) * (generator.random(targets.shape) < share)
-    place = np.minimum(np.arange(targets.shape[1]) + steps, targets.shape[1] - 1)
-    later = np.take_along_axis(targets, place, axis=1)
-    return np.where((targets != PADDING_ID) & (later != PADDING_ID), later, targets)
+    # One column after another, so that how far the batch is padded changes no row's draws.
+    far, which = generator.spawn(2)
+    columns_first = targets.shape[::-1]
+    steps = far.integers(1, reach, size=columns_first) * (which.random(columns_first) < share)
+    is_target = targets != PADDING_ID
+    last = targets.shape[1] - 1 - np.argmax(is_target[:, ::-1], axis=1, keepdims=True)
+    place = np.minimum(np.arange(targets.shape[1]) + steps.T, last)
+    return np.where(is_target, np.take_along_axis(targets, place, axis=1), targets)
 
 
 def epoch_batches(

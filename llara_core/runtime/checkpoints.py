@@ -1,15 +1,13 @@
 """Training checkpoints: whole or absent, free of pickles, one folder and one lock per experiment."""
 
-import hashlib
-import json
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -17,38 +15,49 @@ from torch import Tensor, nn
 
 from llara_core.errors import ModelError
 from llara_core.runtime.compute import is_main_process
-from llara_core.runtime.files import checkpoint_directory, sha256_of
-
-_SOURCES = Path(__file__).resolve().parents[1]
-
-
-def experiment_fingerprint(settings: dict[str, Any], inputs: list[Path]) -> str:
-    """Digest of all that decides a run's weights: settings, input files and this package's source code."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path in [*inputs, *sorted(_SOURCES.rglob("*.py"))]:
-        digest.update(f"{path.name}\0{sha256_of(path)}".encode())
-    return digest.hexdigest()[:16]
+from llara_core.runtime.files import checkpoint_directory
 
 
 @contextmanager
-def locked_checkpoints(stage: str, fingerprint: str) -> Iterator[Path]:
-    """Yield the experiment's checkpoint folder, held by this process alone.
+def locked_checkpoints(stage: str, fingerprint: str, *, fresh: bool) -> Iterator[Path]:
+    """Yield the experiment's checkpoint folder, held by this process alone; a block that succeeds empties it.
+
+    What is stopped anywhere inside the block, while it trains or while it writes artifacts, can go on from the last
+    checkpoint; what has succeeded begins anew when it is run once more, as `dvc repro --force` wants. In a distributed
+    run the main process locks, removes and saves, and tells the others by `agreed_checkpoint`.
+
+    Args:
+        stage: whose experiment it is.
+        fingerprint: of all that decides its weights.
+        fresh: forget the checkpoints of an interrupted run.
 
     Raises:
         ModelError: another process is training the same experiment.
     """
     folder = checkpoint_directory() / stage / fingerprint
-    folder.mkdir(parents=True, exist_ok=True)
-    if not is_main_process():  # the main process holds the lock for all of a distributed run
+    if not is_main_process():
         yield folder
         return
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
             for leftover in folder.glob(".*.tmp"):
                 shutil.rmtree(leftover)
+            if fresh:
+                _discard(folder)
             yield folder
+            _discard(folder)
     except Timeout as error:
         raise ModelError(f"{folder}: another process is running the same experiment") from error
+
+
+def agreed_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint from which all processes go on: the latest that the main process sees, if there is one.
+
+    Each looking for itself could meet the folder at another time. Accelerate must know of the processes by now.
+    """
+    (found,) = broadcast_object_list([latest_checkpoint(folder) if is_main_process() else None])
+    return found
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -57,10 +66,10 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return found[max(found)] if found else None
 
 
-def discard_checkpoints(folder: Path) -> None:
-    """Remove all checkpoints of the experiment."""
-    for path in folder.glob("step-*"):
-        shutil.rmtree(path)
+def _discard(folder: Path, keep: Path | None = None) -> None:
+    """Remove checkpoints; one whose removal is interrupted no longer counts as one."""
+    for path in set(folder.glob("step-*")) - {keep}:
+        shutil.rmtree(path.rename(folder / f".{path.name}.discarded.tmp"))
 
 
 @contextmanager
@@ -75,9 +84,7 @@ def new_checkpoint(folder: Path, step: int) -> Iterator[Path]:
         temporary.rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    for path in folder.glob("step-*"):
-        if path != final:
-            shutil.rmtree(path)
+    _discard(folder, keep=final)
 
 
 def save_trainable(model: nn.Module, path: Path) -> None:

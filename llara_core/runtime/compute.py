@@ -1,4 +1,4 @@
-"""Seeds, devices and threads."""
+"""Seeds, devices, precision and threads."""
 
 import os
 import re
@@ -6,15 +6,26 @@ from pathlib import Path
 
 import torch
 
+from llara_core.errors import ParamsError
+from llara_core.runtime.logs import LOGGER
+
 _GIB = 2**30
 
 
 def seed_torch(seed: int) -> None:
-    """Seed weight initialisation and dropout, and refuse CUDA kernels whose results vary from run to run."""
+    """Seed weight initialisation and dropout, and refuse operations whose results vary from run to run.
+
+    An operation without a deterministic implementation raises a RuntimeError; with PyTorch's `warn_only` it would not
+    only pass with a warning: attention's fused backward kernels would also stay with their varying variants, which they
+    leave only where errors are wanted (ATen/native/transformers/cuda/attention_backward.cu). Of what our models run on
+    CUDA nothing is refused by the list in `torch.use_deterministic_algorithms`: embeddings' and masks' backward
+    (index_put, index_add, gather, scatter) have deterministic variants, cumulative sums are of integers, cross-entropy
+    is over [N, V] (only the loss of images varies), and 1-d max pooling gathers in its backward. cuBLAS and cuDNN's
+    recurrent layers need a fixed workspace, which is read when CUDA starts: call this before anything runs there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
-    if torch.cuda.is_available():
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)
     # Filling fresh memory is a debugging aid that can cost a fifth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
@@ -24,6 +35,28 @@ def choose_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
+
+
+def autocast(precision: str) -> torch.autocast:
+    """Context in which matrix products on this process's device have `precision`, float32 or bfloat16."""
+    return torch.autocast(choose_device().type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def mixed_precision(field: str, precision: str) -> str:
+    """Accelerate's word for the `precision` that `field` of params.yaml asks for.
+
+    It must be passed on explicitly: where nothing is, the launcher's configuration decides.
+
+    Raises:
+        ParamsError: this process's GPU has no bfloat16.
+    """
+    if precision == "float32":
+        return "no"
+    if not torch.cuda.is_available():
+        LOGGER.warning("%s: bfloat16 is slower than float32 on CPUs without matrix units for it (AMX)", field)
+    elif not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ParamsError(f"{field} must be float32 on {torch.cuda.get_device_name()}, got {precision}")
+    return "bf16"
 
 
 def is_main_process() -> bool:

@@ -86,6 +86,14 @@ def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
+def sha256_of_folder(folder: Path) -> str:
+    """Hexadecimal SHA-256 of the names and bytes of the files right in `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        digest.update(f"{path.name}\0{sha256_of(path)}\0".encode())
+    return digest.hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     digest = hashlib.sha256()

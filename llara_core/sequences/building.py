@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from llara_core.errors import ParamsError
 from llara_core.sequences.encoding import Interactions
+from llara_core.sequences.release_order import release_order
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,32 @@ def group_by_user(log: Interactions, *, ties: str, unused_items: str) -> Grouped
 
     Args:
         log: what the filters left.
-        ties: which of two interactions at the same time comes first. `file_order`: the one that stands first in the
-            file, as in the authors' stable sort; `item_id`: the one whose item stands first in the catalogue, so that
-            the order of rows doesn't matter.
+        ties: which of two interactions at the same time comes first. `release_order`: as in the LLaRA authors' release;
+            `file_order`: the one that stands first in the file; `item_id`: the one whose item stands first in the
+            catalogue, so that the order of rows doesn't matter.
         unused_items: `keep` the items that nobody has interacted with, as possible negatives, or `drop` them.
     """
-    order = np.lexsort((log.items, log.timestamps, log.users) if ties == "item_id" else (log.timestamps, log.users))
+    order = _chronological_order(log, ties)
     users, items, timestamps = log.users[order], log.items[order], log.timestamps[order]
     return from_sorted(users, items, timestamps, log.raw_users, log.n_items, unused_items=unused_items)
+
+
+def _chronological_order(log: Interactions, ties: str) -> np.ndarray:
+    """[N] indices that sort by user and time."""
+    match ties:
+        case "item_id":
+            return np.lexsort((log.items, log.timestamps, log.users))
+        case "file_order":
+            return np.lexsort((log.timestamps, log.users))
+        case "release_order":
+            by_user = np.argsort(log.users, kind="stable")
+            return by_user[release_order(_starts_of_runs(log.users[by_user]), log.timestamps[by_user])]
+    raise ParamsError(f"ties must be release_order, file_order or item_id, got {ties!r}")
+
+
+def _starts_of_runs(users: np.ndarray) -> np.ndarray:
+    """[U + 1] where each user begins in the sorted `users` [N], and N."""
+    return np.append(np.flatnonzero(np.concatenate(([True], users[1:] != users[:-1]))), len(users))
 
 
 def from_sorted(
@@ -52,14 +72,14 @@ def from_sorted(
     unused_items: str,
 ) -> Grouped:
     """Renumber users and items without gaps; columns [N] are sorted by user and time, `items` is overwritten."""
-    starts = np.flatnonzero(np.concatenate(([True], users[1:] != users[:-1])))
+    offsets = _starts_of_runs(users)
     used = np.arange(n_items) if unused_items == "keep" else np.flatnonzero(np.bincount(items, minlength=n_items))
     new_ids = np.zeros(n_items, dtype=np.int32)
     new_ids[used] = np.arange(1, len(used) + 1, dtype=np.int32)
     np.take(new_ids, items, out=items, mode="clip")
     return Grouped(
-        raw_users=raw_users.take(pa.array(users[starts])),
-        offsets=np.append(starts, len(users)).astype(np.int64),
+        raw_users=raw_users.take(pa.array(users[offsets[:-1]])),
+        offsets=offsets.astype(np.int64),
         item_ids=items,
         timestamps=timestamps,
         catalogue=used,

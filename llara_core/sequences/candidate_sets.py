@@ -17,7 +17,7 @@ def build_candidate_sets(
     first_example = 0
     for split, n_draws in (("validation", params.draws.validation), ("test", params.draws.test)):
         examples = last_positions(sequences, split)
-        excluded = items_never_negative(sequences, examples.rows, examples.positions, params.negatives, history_length)
+        excluded = items_never_negative(sequences, examples, split, params.negatives, history_length)
         within = np.repeat(np.arange(len(examples)), n_draws)
         draws = np.tile(np.arange(n_draws), len(examples))
         goals = targets(sequences, examples)[within]

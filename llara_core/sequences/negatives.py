@@ -6,6 +6,7 @@ import numpy as np
 
 from llara_core.errors import DataError
 from llara_core.sequences.random_words import random_integers, random_words
+from llara_core.sequences.windows import Examples
 from llara_core.tables.sequences import Sequences
 
 _PLACES, _ITEMS = 0, 1
@@ -115,16 +116,18 @@ def _shuffled_rest(
 
 
 def items_never_negative(
-    sequences: Sequences, rows: np.ndarray, positions: np.ndarray, rule: str, history_length: int
+    sequences: Sequences, examples: Examples, split: str, rule: str, history_length: int
 ) -> list[np.ndarray]:
-    """[E] arrays of items that may not be negatives.
+    """[E] arrays of items that may not be negatives of `split`'s examples.
 
-    `outside_history`: none of the user's items, before or after the target. `outside_recent`: none of the last
+    `outside_history`: none of the user's items, before or after the target, as far as `split` reaches. What is held out
+    beyond counts as any other item: negatives that avoid it would give it away. `outside_recent`: none of the last
     `history_length` before the target (the official code's rule, which admits items the user has had).
     """
     if rule == "outside_history":
-        return [sequences.items_of(row) for row in rows]
+        _, ends = sequences.segment(split)
+        return [sequences.items_of(row)[: ends[row]] for row in examples.rows]
     return [
         sequences.items_of(row)[max(0, position - history_length) : position]
-        for row, position in zip(rows, positions, strict=True)
+        for row, position in zip(examples.rows, examples.positions, strict=True)
     ]

@@ -1,6 +1,7 @@
 """candidates.parquet: the fixed candidate sets that every model is asked about."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from llara_core.errors import ArtifactError
-from llara_core.tables.parquet import read_table, require_same_items, write_table
+from llara_core.tables.items import Items
+from llara_core.tables.lineage import digest_of, require_lineage
+from llara_core.tables.parquet import read_table, write_table
+from llara_core.tables.sequences import SPLITS, Sequences
 
 SCHEMA = pa.schema(
     [
@@ -59,14 +63,21 @@ class CandidateSets:
         """[R] where in its row of candidates the target stands."""
         return np.argmax(self.candidates == self.targets[:, None], axis=1)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of every list and whom it asks."""
+        numbers = (self.example_ids, self.draws, self.user_ids, self.positions, self.targets, self.candidates)
+        columns = [column.astype(np.int32) for column in numbers]
+        return digest_of(pa.array(self.splits.astype(object), pa.string()), *columns)
+
     @classmethod
     def concatenate(cls, parts: list[Self]) -> Self:
         """Join sets of the same size."""
         return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
 
 
-def write_candidates(path: Path, sets: CandidateSets, items_digest: str) -> None:
-    """Write candidates.parquet."""
+def write_candidates(path: Path, sets: CandidateSets, items: Items, sequences: Sequences) -> None:
+    """Write candidates.parquet, which asks about `items` and positions of `sequences`."""
     rows, size = sets.candidates.shape
     lists = pa.ListArray.from_arrays(
         np.arange(0, rows * size + 1, size, dtype=np.int32), sets.candidates.reshape(-1).astype(np.int32)
@@ -80,30 +91,69 @@ def write_candidates(path: Path, sets: CandidateSets, items_digest: str) -> None
         sets.targets.astype(np.int32),
         lists,
     ]
-    write_table(path, pa.table(columns, schema=SCHEMA), items_digest)
+    made_from = {"items": items.digest, "sequences": sequences.digest}
+    write_table(path, pa.table(columns, schema=SCHEMA), made_from)
 
 
-def read_candidates(path: Path, items_digest: str) -> CandidateSets:
-    """Read candidates.parquet; every row must hold its target once, no item twice, and as many as the others."""
-    table, digest = read_table(path, SCHEMA)
-    require_same_items(path, digest, items_digest)
+def read_candidates(path: Path, items: Items, sequences: Sequences) -> CandidateSets:
+    """Read candidates.parquet.
+
+    Raises:
+        ArtifactError: it is missing or damaged, was drawn for other items or sequences, or a row breaks the contract.
+    """
+    table, made_from = read_table(path, SCHEMA)
+    require_lineage(path, made_from, {"items": items.digest, "sequences": sequences.digest})
     lists = table["candidates"].combine_chunks()
     sizes = np.unique(np.diff(lists.offsets.to_numpy()))
     if len(sizes) != 1:
         raise ArtifactError(f"{path}: candidates must have one size, got {sizes.tolist()}")
-    candidates = lists.values.to_numpy().reshape(len(table), sizes[0])
-    targets = table["target"].to_numpy()
-    ordered = np.sort(candidates, axis=1)
-    broken = ((candidates == targets[:, None]).sum(axis=1) != 1) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    if broken.any():
-        row = int(np.argmax(broken))
-        raise ArtifactError(f"{path}: row {row}: candidates must be distinct and hold the target {targets[row]} once")
-    return CandidateSets(
+    sets = CandidateSets(
         example_ids=table["example_id"].to_numpy(),
         draws=table["draw"].to_numpy(),
         user_ids=table["user_id"].to_numpy(),
         splits=table["split"].to_numpy(),
         positions=table["position"].to_numpy(),
-        targets=targets,
-        candidates=candidates,
+        targets=table["target"].to_numpy(),
+        candidates=lists.values.to_numpy().reshape(len(table), sizes[0]),
     )
+    _check_lists(path, sets, len(items))
+    _check_examples(path, sets, sequences)
+    return sets
+
+
+def _check_lists(path: Path, sets: CandidateSets, n_items: int) -> None:
+    outside = np.any((sets.candidates < 1) | (sets.candidates > n_items), axis=1)
+    _refuse(path, outside, f"candidates must lie in 1..{n_items}, got {{}}", sets.candidates)
+    ordered = np.sort(sets.candidates, axis=1)
+    is_target = sets.candidates == sets.targets[:, None]
+    broken = (is_target.sum(axis=1) != 1) | np.any(ordered[:, 1:] == ordered[:, :-1], axis=1)
+    _refuse(path, broken, "candidates must be distinct and hold the target {} once", sets.targets)
+
+
+def _check_examples(path: Path, sets: CandidateSets, sequences: Sequences) -> None:
+    """Compare users, positions, splits and targets with the sequences."""
+    rows = np.minimum(np.searchsorted(sequences.user_ids, sets.user_ids), len(sequences) - 1)
+    is_stranger = sequences.user_ids[rows] != sets.user_ids
+    _refuse(path, is_stranger, "user_id must be one of the sequences', got {}", sets.user_ids)
+    is_misnamed = np.isin(sets.splits.astype(object), SPLITS, invert=True)
+    _refuse(path, is_misnamed, f"split must be one of {', '.join(SPLITS)}, got {{}}", sets.splits)
+    for split in SPLITS:
+        first, end = (bound[rows] for bound in sequences.segment(split))
+        is_outside = (sets.splits == split) & ((sets.positions < np.maximum(first, 1)) | (sets.positions >= end))
+        expected = f"position must be one of the user's in {split} with an item before it, got {{}}"
+        _refuse(path, is_outside, expected, sets.positions)
+    is_another = sequences.item_ids[sequences.offsets[rows] + sets.positions] != sets.targets
+    _refuse(path, is_another, "target must be the user's item at the position, got {}", sets.targets)
+    drawn = np.stack([sets.example_ids, sets.draws], axis=1)
+    if len(np.unique(drawn, axis=0)) != len(sets):
+        raise ArtifactError(f"{path}: every draw of an example must have one row, got several")
+    asked = np.stack([sets.example_ids, rows, sets.positions], axis=1)
+    if len(np.unique(asked, axis=0)) != len(np.unique(sets.example_ids)):
+        raise ArtifactError(f"{path}: an example_id must mean one position of one user, got several")
+
+
+def _refuse(path: Path, broken: np.ndarray, message: str, values: np.ndarray) -> None:
+    """Name the first of the rows that are `broken` [R], and its value."""
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise ArtifactError(f"{path}: row {row}: {message.format(values[row])}")

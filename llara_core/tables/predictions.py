@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.lineage import Lineage
 from llara_core.tables.parquet import write_table
 
 NO_ITEM = 0
@@ -39,7 +40,7 @@ class Predictions:
     scores: np.ndarray | None
 
 
-def write_predictions(path: Path, predictions: Predictions, sets: CandidateSets, items_digest: str) -> None:
+def write_predictions(path: Path, predictions: Predictions, sets: CandidateSets, made_from: Lineage) -> None:
     """Write predictions.parquet; scores and target_rank (1 is best, ties count against) are null without scores."""
     n = len(sets)
     if predictions.scores is None:
@@ -51,4 +52,4 @@ def write_predictions(path: Path, predictions: Predictions, sets: CandidateSets,
         scores = pa.ListArray.from_arrays(offsets, predictions.scores.astype(np.float32).reshape(-1))
     ids = [values.astype(np.int32) for values in (sets.example_ids, sets.draws, sets.user_ids, sets.targets)]
     columns = [*ids, pa.array(predictions.answers), predictions.matched_items.astype(np.int32), scores, ranks]
-    write_table(path, pa.table(columns, schema=SCHEMA), items_digest)
+    write_table(path, pa.table(columns, schema=SCHEMA), made_from)

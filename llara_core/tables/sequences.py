@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from llara_core.errors import ArtifactError
-from llara_core.tables.parquet import read_table, require_same_items, write_table
+from llara_core.tables.items import Items
+from llara_core.tables.lineage import digest_of, require_lineage
+from llara_core.tables.parquet import read_table, write_table
 
 SPLITS = ("train", "validation", "test")
 SCHEMA = pa.schema(
@@ -75,13 +77,20 @@ class Sequences:
             names[end - start == self.lengths] = split
         return names
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of who had what when, and of how it is split."""
+        columns = (self.user_ids, self.train_end, self.validation_end, self.item_ids)
+        whole = [column.astype(np.int32, copy=False) for column in columns]
+        return digest_of(self.raw_user_ids, *whole, self.offsets.astype(np.int64), self.timestamps.astype(np.int64))
+
     def items_of(self, row: int) -> np.ndarray:
         """Item ids of the user in `row`, chronological."""
         return self.item_ids[self.offsets[row] : self.offsets[row + 1]]
 
 
-def write_sequences(path: Path, sequences: Sequences, items_digest: str) -> None:
-    """Write sequences.parquet."""
+def write_sequences(path: Path, sequences: Sequences, items: Items) -> None:
+    """Write sequences.parquet, whose ids are those of `items`."""
     offsets = sequences.offsets.astype(np.int32)
     columns = [
         sequences.user_ids,
@@ -92,27 +101,44 @@ def write_sequences(path: Path, sequences: Sequences, items_digest: str) -> None
         pa.ListArray.from_arrays(offsets, sequences.item_ids.astype(np.int32, copy=False)),
         pa.ListArray.from_arrays(offsets, sequences.timestamps.astype(np.int64, copy=False)),
     ]
-    write_table(path, pa.table(columns, schema=SCHEMA), items_digest)
+    write_table(path, pa.table(columns, schema=SCHEMA), {"items": items.digest})
 
 
-def read_sequences(path: Path, items_digest: str, n_items: int) -> Sequences:
-    """Read sequences.parquet and check that it refers to the given item table."""
-    table, digest = read_table(path, SCHEMA)
-    require_same_items(path, digest, items_digest)
-    items, timestamps = table["item_ids"].combine_chunks(), table["timestamps"].combine_chunks()
+def read_sequences(path: Path, items: Items) -> Sequences:
+    """Read sequences.parquet.
+
+    Raises:
+        ArtifactError: it is missing or damaged, was made with other items, or breaks its contract.
+    """
+    table, made_from = read_table(path, SCHEMA)
+    require_lineage(path, made_from, {"items": items.digest})
+    item_ids, timestamps = table["item_ids"].combine_chunks(), table["timestamps"].combine_chunks()
     sequences = Sequences(
         user_ids=table["user_id"].to_numpy(),
         raw_user_ids=table["raw_user_id"].combine_chunks(),
         train_end=table["train_end"].to_numpy(),
         validation_end=table["validation_end"].to_numpy(),
-        offsets=items.offsets.to_numpy().astype(np.int64),
-        item_ids=items.values.to_numpy(),
+        offsets=item_ids.offsets.to_numpy().astype(np.int64),
+        item_ids=item_ids.values.to_numpy(),
         timestamps=timestamps.values.to_numpy(),
     )
+    _check(path, sequences, timestamps.offsets.to_numpy(), len(items))
+    return sequences
+
+
+def _check(path: Path, sequences: Sequences, time_offsets: np.ndarray, n_items: int) -> None:
+    if (np.diff(sequences.user_ids) <= 0).any():
+        raise ArtifactError(f"{path}: user_id must ascend from row to row without repeats")
     bounds = np.stack([sequences.train_end, sequences.validation_end, sequences.lengths])
     if bounds.min(initial=0) < 0 or (np.diff(bounds, axis=0) < 0).any():
         raise ArtifactError(f"{path}: must have 0 ≤ train_end ≤ validation_end ≤ length in every row")
     ids = sequences.item_ids
     if len(ids) and not 1 <= ids.min() <= ids.max() <= n_items:
         raise ArtifactError(f"{path}: item_ids must lie in 1..{n_items}, got {ids.min()}..{ids.max()}")
-    return sequences
+    if not np.array_equal(sequences.offsets, time_offsets):
+        raise ArtifactError(f"{path}: must have one timestamp for every item of every row")
+    falls = np.diff(sequences.timestamps) < 0
+    falls[sequences.offsets[1:-1] - 1] = False  # from one user to the next
+    if falls.any():
+        row = int(np.searchsorted(sequences.offsets, np.argmax(falls), side="right")) - 1
+        raise ArtifactError(f"{path}: row {row}: timestamps must not fall")

@@ -1,4 +1,4 @@
-"""MovieLens-100K and a miniature 1M through our readers and protocol, and through plain pandas."""
+"""MovieLens-100K and a miniature 1M through our readers and protocol, in file order, and through plain pandas."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ NAMES = ["user", "item", "rating", "timestamp"]
 def _ours(log: RawLog, params: Params) -> Sequences:
     filters = params.datasets["ml-100k"].filters
     kept, _ = filter_interactions(encode_interactions(log.interactions, log.item_ids), filters, seed=0)
-    return split_sequences(group_by_user(kept, ties=filters.ties, unused_items=filters.unused_items), params.split)
+    return split_sequences(group_by_user(kept, ties="file_order", unused_items=filters.unused_items), params.split)
 
 
 def _require_equal(sequences: Sequences, ratings: pd.DataFrame, item_ids: list[int]) -> None:

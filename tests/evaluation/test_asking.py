@@ -1,16 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from transformers import LlamaForCausalLM
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from llara_core.errors import ModelError
 from llara_core.evaluation.asking import ask
-from llara_core.evaluation.generation import generate_answers
+from llara_core.evaluation.generation import Answer, generate_answers
 from llara_core.evaluation.scoring import candidate_log_likelihoods
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.segments import PromptWriter, Text
+from llara_core.tables.predictions import NO_ITEM
 
 CANDIDATES = np.array([[1, 2, 3], [4, 5, 8], [6, 7, 2], [3, 5, 1]])
 HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7]]
@@ -66,24 +71,94 @@ def test_scores_do_not_depend_on_the_batch_or_on_the_order_of_answers(
         np.testing.assert_allclose(alone[0, ::-1], together[i], rtol=1e-5)
 
 
-def test_generation_does_not_depend_on_padding(
-    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder
-) -> None:
-    together = generate_answers(model, prompts, encoder, max_new_tokens=6)
-    assert together == [generate_answers(model, [prompt], encoder, max_new_tokens=6)[0] for prompt in prompts]
-
-
 @torch.no_grad()
-def test_generation_is_greedy_decoding(
+def _slow_answer(model: HybridCausalLM, prompt: EncodedPrompt, encoder: PromptEncoder, limit: int) -> Answer:
+    """One token at a time, each from a pass over the whole unpadded sequence."""
+    ids: list[int] = []
+    while len(ids) < limit and not (ids and ids[-1] in encoder.stop_ids):
+        mask = torch.tensor([prompt.slot_mask + [False] * len(ids)])
+        inputs = model.embed(torch.tensor([prompt.input_ids + ids]), mask, torch.tensor(prompt.slot_items))
+        ids.append(int(model.llm(inputs_embeds=inputs).logits[0, -1].argmax()))
+    return Answer(encoder.decode(ids), ids[-1] in encoder.stop_ids)
+
+
+def test_generation_is_greedy_decoding_up_to_each_answer_s_own_limit(
     model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder
 ) -> None:
-    for prompt in prompts:
-        ids: list[int] = []
-        while len(ids) < 6 and not (ids and ids[-1] in encoder.stop_ids):
-            mask = torch.tensor([prompt.slot_mask + [False] * len(ids)])
-            inputs = model.embed(torch.tensor([prompt.input_ids + ids]), mask, torch.tensor(prompt.slot_items))
-            ids.append(int(model.llm(inputs_embeds=inputs).logits[0, -1].argmax()))
-        assert generate_answers(model, [prompt], encoder, max_new_tokens=6) == [encoder.decode(ids)]
+    limits = [2, 9, 1, 5]
+    expected = [_slow_answer(model, prompt, encoder, limit) for prompt, limit in zip(prompts, limits, strict=True)]
+    assert len({answer.text for answer in expected}) > 1
+    assert generate_answers(model, prompts, encoder, limits) == expected
+    for size in (1, 2, 3):
+        batches = [slice(start, start + size) for start in range(0, 4, size)]
+        assert expected == [
+            answer for part in batches for answer in generate_answers(model, prompts[part], encoder, limits[part])
+        ]
+
+
+def _speaking(model: HybridCausalLM, monkeypatch: pytest.MonkeyPatch, row: list[int]) -> None:
+    """Let the model's own greedy decoding say the tokens of `row` over and over; the loop is transformers'."""
+    said: list[int] = []
+
+    def forward(**inputs: torch.Tensor) -> CausalLMOutputWithPast:
+        embeddings = inputs.get("inputs_embeds")
+        batch = len(embeddings) if embeddings is not None else len(inputs["input_ids"])
+        place = 0 if embeddings is not None else said.pop() + 1
+        said.append(place)
+        logits = torch.zeros(batch, 1, model.llm.config.vocab_size)
+        logits[:, :, row[place % len(row)]] = 1.0
+        return CausalLMOutputWithPast(logits=logits, past_key_values=inputs.get("past_key_values"))
+
+    monkeypatch.setattr(model.llm, "forward", forward)
+
+
+def test_a_whole_answer_is_one_that_stopped_within_its_own_limit(
+    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heat = encoder.encode_answer(Text(" Heat"))
+    _speaking(model, monkeypatch, heat)
+    answers = generate_answers(model, prompts, encoder, [len(heat) - 1, len(heat), len(heat) + 3, 1])
+    assert [answer.is_whole for answer in answers] == [False, True, True, len(heat) == 1]
+    assert [answer.text for answer in answers[:3]] == ["Heat"] * 3
+
+
+def test_no_generated_answer_depends_on_the_others_in_its_batch(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The model always says "Heat! Heat! …" and never stops. Candidates of one row are short, of another very long.
+    titles = [*writer.titles, "The Englishman Who Went Up a Hill But Came Down a Mountain"]
+    writer = replace(writer, titles=titles)
+    candidates = np.array([[6, 4, 8], [6, 9, 1], [6, 8, 4], [6, 7, 9]])
+    _speaking(model, monkeypatch, encoder.encode_answer(Text(" Heat!"))[:-1])
+    limits = [max(len(encoder.encode_answer(writer.answer(item))) for item in row) for row in candidates.tolist()]
+    said = encoder.encode_answer(Text(" Heat!" * 100))
+    expected = [encoder.decode(said[:limit]) for limit in limits]
+    assert max(limits) > 3 * min(limits)
+    for size in (1, 2, 3, 4):
+        settings = params.eval.model_copy(update={"method": "generation", "batch_size": size})
+        answers = ask(model, prompts, candidates, writer, encoder, settings)
+        assert answers.answers == expected
+        assert answers.matched_items.tolist() == [6, 6, 6, 6]
+
+
+def test_an_answer_is_judged_by_all_titles(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _speaking(model, monkeypatch, encoder.encode_answer(Text(" Alien 3")))
+    settings = params.eval.model_copy(update={"method": "generation"})
+    answers = ask(model, prompts, np.array([[4, 7, 1], [4, 5, 7], [5, 7, 1], [7, 8, 3]]), writer, encoder, settings)
+    assert answers.answers == ["Alien 3"] * 4
+    assert answers.matched_items.tolist() == [NO_ITEM, 5, 5, NO_ITEM]
 
 
 def test_asking_by_scores_chooses_the_likeliest_for_any_batch_size(
@@ -116,3 +191,18 @@ def test_a_generated_answer_that_names_no_candidate_is_invalid(
     answers = ask(model, prompts, CANDIDATES, writer, encoder, settings)
     assert answers.scores is None
     assert answers.matched_items.tolist() == [0, 0, 0, 0]  # a random model babbles
+
+
+@pytest.mark.parametrize("method", ["scoring", "generation"])
+def test_a_model_that_computes_no_numbers_is_refused(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    method: str,
+) -> None:
+    torch.nn.init.constant_(model.projector.last.bias, float("nan"))
+    settings = params.eval.model_copy(update={"method": method})
+    with pytest.raises(ModelError, match="scores must be finite numbers, got nan"):
+        ask(model, prompts, CANDIDATES, writer, encoder, settings)

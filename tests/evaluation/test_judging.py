@@ -5,46 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llara_core.evaluation.matching import match_answer
 from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
 from llara_core.tables.candidates import CandidateSets
 from tests.factories import make_sequences
-
-TITLES = ["Alien", "Alien 3", "Heat", "Monsters, Inc.", "M", "The Piano"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "index"),
-    [
-        ("Alien", 0),
-        ("alien 3", 1),
-        ('"Heat"', 2),
-        ("Heat.", 2),
-        ("Monsters, Inc", 3),
-        ("Monsters,  Inc.", 3),
-        ("I think Alien 3 comes next", 1),
-        ("The next movie: The Piano", 5),
-        ("M", 4),
-        ("Aliens", None),
-        ("Heat or The Piano", None),
-        ("Mmm", None),
-        ("Jaws", None),
-        ("", None),
-    ],
-)
-def test_matching(answer: str, index: int | None) -> None:
-    assert match_answer(answer, TITLES) == index
-
-
-@given(
-    st.lists(
-        st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1), min_size=1, unique_by=str.casefold
-    )
-)
-def test_every_title_matches_itself(titles: list[str]) -> None:
-    assert [match_answer(title, titles) for title in titles] == list(range(len(titles)))
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

@@ -2,17 +2,21 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
+from scipy.stats import chisquare
 from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
 
 from llara_core.errors import DataError
 from llara_core.finetuning.plan import PlanSettings, TrainingPlan
 from llara_core.finetuning.trainer import collate
-from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import PromptWriter, Segment
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
+from tests.factories import make_sequences
 
 
 def test_every_training_position_is_used_once_before_any_is_used_again(
@@ -48,6 +52,20 @@ def test_candidates_of_an_example_change_from_pass_to_pass(
     assert len({tuple(plan[i][0].input_ids) for i in range(20)}) > 10
 
 
+def test_held_out_items_are_as_often_wrong_answers_as_any_other(
+    settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    """Leaving one out: for a user who trained on 1, 2, 3, items 4 and 5, held out, are negatives like 6, 7 and 8."""
+    whole = make_sequences([[1, 2, 3, 4, 5]], ["train"])
+    sequences = replace(whole, train_end=np.array([3]), validation_end=np.array([4]))
+    many = replace(settings, negatives="outside_history", schedule="hybrid_only", batch_size=100, n_steps=20)
+    plan = TrainingPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
+    shown = Counter(item for i in range(len(plan)) for item in plan[i][0].slot_items[2:])  # history: 1, 2
+    assert shown.pop(3) == 2000
+    assert sorted(shown) == [4, 5, 6, 7, 8]
+    assert chisquare(list(shown.values())).pvalue > 0.001
+
+
 def test_the_number_of_workers_changes_nothing(plan: TrainingPlan, encoder: PromptEncoder) -> None:
     def read(workers: int) -> list[list[int]]:
         collator = partial(collate, filler_id=encoder.filler_id)
@@ -55,6 +73,44 @@ def test_the_number_of_workers_changes_nothing(plan: TrainingPlan, encoder: Prom
         return [batch[name].tolist() for batch in loader for name in sorted(batch)]
 
     assert read(0) == read(2)
+
+
+class _CountingEncoder(PromptEncoder):
+    prompts = 0
+
+    def encode(self, segments: list[Segment]) -> EncodedPrompt:
+        self.prompts += 1
+        return super().encode(segments)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+def test_each_example_is_tokenised_once_over_all_workers(
+    sequences: Sequences,
+    settings: PlanSettings,
+    writer: PromptWriter,
+    tokenizer: PreTrainedTokenizerFast,
+    plan: TrainingPlan,
+    n_workers: int,
+) -> None:
+    # Micro-batches of one go to the workers in turn, each of which has a plan of its own.
+    encoders = [_CountingEncoder(tokenizer, 1024) for _ in range(n_workers)]
+    examples = all_positions(sequences, "train", 2)
+    plans = [TrainingPlan(sequences, examples, 8, writer, encoder, settings) for encoder in encoders]
+    assert [plans[i % n_workers][i] for i in range(24)] == [plan[i] for i in range(24)]
+    assert sum(encoder.prompts for encoder in encoders) == 24 + n_workers * len(writer.templates)
+
+
+@pytest.mark.parametrize("schedule", ["text_only", "hybrid_only"])
+def test_a_step_goes_from_its_shortest_example_to_its_longest(
+    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder, schedule: str
+) -> None:
+    # These titles have no punctuation that the tokenizer could join with what follows: parts' lengths add up.
+    examples = all_positions(sequences, "train", 1)
+    plan = TrainingPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
+    lengths = [len(prompt.input_ids) + len(answer) for prompt, answer in map(plan.__getitem__, range(24))]
+    steps = [lengths[start : start + 4] for start in range(0, 24, 4)]
+    assert steps == [sorted(step) for step in steps]
+    assert all(step[0] < step[-1] for step in steps)
 
 
 def test_no_examples(

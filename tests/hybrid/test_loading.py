@@ -29,6 +29,7 @@ from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm, HubLlm, Lora
 from tests.conftest import make_llama
 
+LINEAGE = {"items": "a", "sequences": "b", "embeddings": "c"}
 CPU = torch.device("cpu")
 LORA = Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
 
@@ -232,9 +233,9 @@ def manifest(params: Params, llama_folder: Path) -> AdapterManifest:
         prompt=params.prompt,
         nouns=params.datasets["ml-100k"].nouns,
         history_length=10,
-        embedding_dim=4,
         projector_hidden=6,
-        items_digest="this",
+        modes=["text", "hybrid"],
+        made_from=LINEAGE,
     )
 
 
@@ -262,7 +263,8 @@ def test_an_adapter_comes_back_and_plain_peft_reads_it(
         "labels": torch.tensor([[-100, -100, 6, 7]]),
     }
     vocabulary = llama.config.vocab_size
-    loaded = load_adapter(tmp_path, read_manifest(tmp_path, "this"), make_llama(vocabulary), item_embeddings)
+    loaded = load_adapter(tmp_path, read_manifest(tmp_path, LINEAGE), make_llama(vocabulary), item_embeddings)
+    assert not any(module.training for module in loaded.modules())
     assert torch.equal(loaded(**batch), model(**batch))
     plain = peft.PeftModel.from_pretrained(make_llama(vocabulary), str(tmp_path))
     assert torch.allclose(plain(batch["input_ids"]).logits, model.llm(batch["input_ids"]).logits)
@@ -272,14 +274,27 @@ def test_adapters_of_other_items_or_without_parts_are_refused(
     tmp_path: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
 ) -> None:
     with pytest.raises(ArtifactError, match="llara.json: no such file"):
-        read_manifest(tmp_path, "this")
+        read_manifest(tmp_path, LINEAGE)
     adapted = attach_lora(llama, LORA, manifest.llm)
     save_adapter(tmp_path, adapted, build_hybrid(adapted.get_base_model(), item_embeddings, 6).projector, manifest)
-    with pytest.raises(ArtifactError, match="was trained on another item table"):
-        read_manifest(tmp_path, "other")
+    with pytest.raises(ArtifactError, match="llara.json: was made from other embeddings than those at hand"):
+        read_manifest(tmp_path, {**LINEAGE, "embeddings": "those of another recommender"})
+    with pytest.raises(ArtifactError, match="llara.json: was made from other sequences than those at hand"):
+        read_manifest(tmp_path, {**LINEAGE, "sequences": "those of another split"})
     (tmp_path / "projector.safetensors").unlink()
     with pytest.raises(ArtifactError, match="not a usable adapter"):
         load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
+
+
+def test_an_adapter_is_asked_in_modes_that_it_knows(manifest: AdapterManifest) -> None:
+    known = {modes: manifest.model_copy(update={"modes": list(modes)}) for modes in (("text",), ("hybrid",))}
+    known["text", "hybrid"] = manifest
+    chosen = {modes: adapter.choose_mode("as_trained") for modes, adapter in known.items()}
+    assert chosen == {("text",): "text", ("hybrid",): "hybrid", ("text", "hybrid"): "hybrid"}
+    assert {adapter.choose_mode("text") for adapter in known.values()} == {"text"}  # leaves nothing untrained
+    assert manifest.choose_mode("hybrid") == "hybrid"
+    with pytest.raises(ArtifactError, match="eval.mode must be text or as_trained .* got hybrid: .* are untrained"):
+        known["text",].choose_mode("hybrid")
 
 
 @pytest.mark.parametrize("field", ["file", "package", "version"])
@@ -288,7 +303,7 @@ def test_an_adapter_may_not_name_a_path(tmp_path: Path, manifest: AdapterManifes
     content = manifest.model_dump(mode="json") | {"llm": llm | {field: "/home/victim/.bashrc"}}
     (tmp_path / "llara.json").write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match="llara.json: not a readable manifest"):
-        read_manifest(tmp_path, "this")
+        read_manifest(tmp_path, LINEAGE)
 
 
 def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterManifest) -> None:

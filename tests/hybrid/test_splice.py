@@ -48,3 +48,23 @@ def test_calibrated_tokens_have_the_size_of_word_embeddings() -> None:
     projector = Projector(4, 8, 16)
     projector.calibrate(embeddings, output_rms=0.1)
     assert projector(embeddings).square().mean().sqrt().item() == pytest.approx(0.1, rel=1e-4)
+
+
+def test_calibration_projects_a_large_catalogue_in_chunks_with_the_result_of_the_whole() -> None:
+    embeddings = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)) * torch.linspace(1, 50, 5000)[:, None]
+    torch.manual_seed(0)
+    projector = Projector(4, 8, 16)
+    vectors, first, last = (
+        part.detach().double() for part in (embeddings, projector.first.weight, projector.last.weight)
+    )
+    first = first / vectors.square().mean().sqrt()
+    tokens = torch.nn.functional.gelu(vectors @ first.T) @ last.T
+    seen: list[int] = []
+    projector.first.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    projector.calibrate(embeddings, output_rms=0.1)
+    assert sum(seen) == 5000
+    assert max(seen) <= 1024
+    torch.testing.assert_close(projector.first.weight.double(), first, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        projector.last.weight.double(), last * 0.1 / tokens.square().mean().sqrt(), rtol=1e-5, atol=0
+    )

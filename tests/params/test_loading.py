@@ -85,7 +85,11 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "recommenders.sasrec.lr must be a number (write 1.0e-4, not 1e-4), got '4e-3'",
         ),
         ("validation_examples: 32", "validation_examples: 0", "train.validation_examples must be ≥ 1, got 0"),
-        ("ties: item_id", "ties: name", "datasets.ml-1m.filters.ties must be 'file_order' or 'item_id', got 'name'"),
+        (
+            "ties: item_id",
+            "ties: name",
+            "datasets.ml-1m.filters.ties must be 'release_order', 'file_order' or 'item_id', got 'name'",
+        ),
         ("source: steam", "source: steem", "datasets.steam must have 'source' one of"),
         ("seed: 0", "seed: [0", "not valid YAML"),
         ("seed: 0", "seed: 0\nseed: 1", "not valid YAML"),

@@ -1,11 +1,16 @@
+from collections import Counter
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from llara_core.params.params import Params
 from llara_core.params.sections import Baselines
-from llara_core.recommenders.counting import count_successors, markov_scorer, popularity_scorer
+from llara_core.recommenders import counting
+from llara_core.recommenders.counting import count_successors, markov_scorer, popularity_scorer, row_ranges
 from llara_core.recommenders.windows import TrainingSequences
 
 
@@ -24,6 +29,34 @@ def test_successors_are_counted_as_in_a_loop(sequences: list[list[int]], reach: 
             for later in items[i + 1 : i + 1 + reach]:
                 expected[item, later] += 1
     assert count_successors(training(sequences, 5), reach).toarray().tolist() == expected.tolist()
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 12))
+def test_rows_are_divided_into_ranges_of_bounded_size(sizes: list[int], most: int) -> None:
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    ranges = list(row_ranges(bounds, most))
+    assert [row for first, last in ranges for row in range(first, last)] == list(range(len(sizes)))
+    assert all(last == first + 1 or sum(sizes[first:last]) <= most for first, last in ranges)
+    # None could take its follower's first row too.
+    assert all(sum(sizes[first : last + 1]) > most for first, last in ranges[:-1])
+
+
+def test_no_more_interactions_are_counted_at_a_time_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(counting, "_POSITIONS", 20)
+    count_rows = counting._count_rows
+
+    def watched(items: np.ndarray, places: np.ndarray, *rest: Any) -> sparse.csr_array:
+        seen.append(len(places))
+        return count_rows(items, places, *rest)
+
+    monkeypatch.setattr(counting, "_count_rows", watched)
+    lists = np.random.default_rng(0).integers(1, 41, size=(10, 20)).tolist()
+    counts = count_successors(training(lists, 40), 3)
+    assert sum(seen) == 200
+    assert max(seen) <= 20
+    pairs = Counter((row[i], row[j]) for row in lists for i in range(20) for j in range(i + 1, min(i + 4, 20)))
+    assert {(i, j): count for i, j, count in zip(*sparse.find(counts), strict=True)} == pairs
 
 
 def test_markov_by_hand() -> None:

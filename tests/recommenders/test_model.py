@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from llara_core.recommenders.saving import RecommenderConfig, load_recommender, 
 from tests.recommenders.recipes import tiny
 
 N_ITEMS = 9
+
+LINEAGE = {"items": "a", "sequences": "b"}
 
 
 @pytest.fixture(params=["tied", "untied"])
@@ -38,12 +41,17 @@ def test_only_the_latest_items_of_a_long_history_count(model: SequentialRecommen
 def test_saved_recommenders_come_back(tmp_path: Path, model: SequentialRecommender) -> None:
     recipe = tiny("sasrec", tied=model.outputs is None)
     model = model.float()
-    config = RecommenderConfig(recommender=recipe, n_items=N_ITEMS, history_length=8, items_digest="this")
+    config = RecommenderConfig(recommender=recipe, n_items=N_ITEMS, history_length=8, made_from=LINEAGE)
     save_recommender(tmp_path, model, config)
     ids = torch.tensor([[1, 2, 3]])
-    assert torch.equal(load_recommender(tmp_path, "this").next_item_scores(ids), model.next_item_scores(ids))
-    with pytest.raises(ArtifactError, match="was trained on another item table"):
-        load_recommender(tmp_path, "other")
+    loaded, lineage = load_recommender(tmp_path, LINEAGE)
+    assert torch.equal(loaded.next_item_scores(ids), model.next_item_scores(ids))
+    assert lineage == {
+        **LINEAGE,
+        "recommender": hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest(),
+    }
+    with pytest.raises(ArtifactError, match="was made from other sequences than those at hand: .* must have digest d"):
+        load_recommender(tmp_path, {"items": "a", "sequences": "d"})
     (tmp_path / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(ArtifactError, match="not a readable recommender"):
-        load_recommender(tmp_path, "this")
+        load_recommender(tmp_path, LINEAGE)

@@ -1,11 +1,12 @@
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from llara_core.errors import ModelError
@@ -54,7 +55,7 @@ def train(
     seed: int = 0,
     **changes: object,
 ) -> tuple[Progress, SequentialRecommender]:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     recipe = tiny(kind, **changes)
     torch.manual_seed(seed)
     model = build_recommender(recipe, N_ITEMS, history_length=8)
@@ -203,6 +204,51 @@ def test_a_loss_that_is_not_finite_stops_training_at_once(
     kept = latest_checkpoint(tmp_path)
     assert kept is not None
     assert all(torch.isfinite(tensor).all() for tensor in load_file(kept / "model.safetensors").values())
+
+
+@pytest.fixture
+def _own_accelerator() -> Iterator[None]:
+    """Accelerate keeps one precision for the whole process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("_own_accelerator")
+@pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+@pytest.mark.parametrize("kind", ["sasrec", "gru4rec"])
+def test_the_params_choose_the_precision_whatever_the_launcher_says(
+    settings: Pretrain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    precision: str,
+    expected: torch.dtype,
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16" if precision == "float32" else "no")
+    seen = set()
+    original = torch.nn.Linear.forward
+
+    def watch(self: torch.nn.Linear, values: torch.Tensor) -> torch.Tensor:
+        products = original(self, values)
+        seen.add(products.dtype)
+        return products
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", watch)
+    settings = settings.model_copy(update={"precision": precision, "max_epochs": 30, "patience": 30})
+    progress, model = train(settings, tmp_path, kind=kind)
+    assert seen == {expected}
+    assert progress.curve[-1].loss < 0.7 * progress.curve[0].loss
+    assert model.items.weight.dtype == torch.float32
+
+
+def test_the_launcher_s_gradient_accumulation_changes_nothing(
+    settings: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, expected = train(settings, tmp_path / "plain")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    _, model = train(settings, tmp_path / "launched")
+    assert torch.equal(model.items.weight, expected.items.weight)
 
 
 def test_a_broken_checkpoint_is_named(settings: Pretrain, tmp_path: Path) -> None:

@@ -96,6 +96,34 @@ def test_later_targets_lie_within_reach(rows: list[tuple[int, int]], reach: int,
         assert (found > targets)[enough].all()
 
 
+@given(
+    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=8), min_size=1, max_size=5),
+    st.integers(0, 7),
+    st.integers(2, 6),
+    st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_later_targets_do_not_depend_on_padding(rows: list[list[int]], more: int, reach: int, seed: int) -> None:
+    width = max(len(row) for row in rows)
+
+    def padded(to: int) -> np.ndarray:
+        return np.array([row + [0] * (to - len(row)) for row in rows], dtype=np.int64).reshape(len(rows), to)
+
+    found = [
+        look_ahead(padded(to), 0.7, reach, np.random.default_rng(seed))[:, :width].tolist()
+        for to in (width, width + more)
+    ]
+    assert found[0] == found[1]
+
+
+def test_the_last_target_of_a_row_stands_in_for_what_is_further() -> None:
+    targets = np.array([[1, 2, 3, 0, 0], [4, 5, 6, 7, 8]])
+    found = look_ahead(targets, 1.0, 2, np.random.default_rng(0))  # always one step further
+    assert found.tolist() == [[2, 3, 3, 0, 0], [5, 6, 7, 8, 8]]
+    always_far = look_ahead(np.array([[1, 2, 3, 0, 0]]), 1.0, 1000, np.random.default_rng(0))
+    assert always_far.tolist() == [[3, 3, 3, 0, 0]]
+
+
 def test_the_share_of_later_targets_is_kept_and_steps_are_uniform() -> None:
     targets = np.tile(np.arange(1, 2001), (50, 1))
     further = (look_ahead(targets, 0.3, 4, np.random.default_rng(0)) - targets)[:, :-4]

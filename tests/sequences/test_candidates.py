@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from llara_core.params.sections import Candidates, Draws
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
+from llara_core.sequences.windows import Examples
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.sequences import Sequences
 from tests.factories import make_sequences
@@ -63,9 +65,18 @@ def test_places_and_negatives_are_uniform() -> None:
 
 def test_rules_for_negatives() -> None:
     sequences = make_sequences([[1, 2, 3, 4, 5, 6]], ["test"])
-    rows, positions = np.array([0]), np.array([4])
-    assert items_never_negative(sequences, rows, positions, "outside_history", 2)[0].tolist() == [1, 2, 3, 4, 5, 6]
-    assert items_never_negative(sequences, rows, positions, "outside_recent", 2)[0].tolist() == [3, 4]
+    examples = Examples(np.array([0]), np.array([4]))
+    assert items_never_negative(sequences, examples, "test", "outside_history", 2)[0].tolist() == [1, 2, 3, 4, 5, 6]
+    assert items_never_negative(sequences, examples, "test", "outside_recent", 2)[0].tolist() == [3, 4]
+
+
+def test_what_is_held_out_may_be_a_negative_of_training() -> None:
+    sequences = replace(
+        make_sequences([[1, 2, 3, 4, 5, 6]], ["train"]), train_end=np.array([4]), validation_end=np.array([5])
+    )
+    for split, position, expected in (("train", 2, [1, 2, 3, 4]), ("validation", 4, [1, 2, 3, 4, 5])):
+        examples = Examples(np.array([0]), np.array([position]))
+        assert items_never_negative(sequences, examples, split, "outside_history", 2)[0].tolist() == expected
 
 
 def _many_sets(n_users: int, n_draws: int) -> tuple[Sequences, CandidateSets]:

@@ -132,9 +132,10 @@ def test_a_second_repro_does_nothing_and_the_status_is_clean(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("reproduced")
-def test_a_run_from_scratch_gives_the_same_bytes(run: Run, repository: Path, tmp_path: Path) -> None:
+def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path) -> None:
     before = _results(repository)
-    run("dvc", "repro", "--force", LLARA_CHECKPOINT_DIR=str(tmp_path))
+    assert not list((repository / ".llara/checkpoints").glob("*/*/step-*"))
+    assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
     assert len(before) == 5 + 6
 

@@ -1,6 +1,8 @@
 """dvc.yaml against the code: each stage depends on what it imports and declares the params that it reads."""
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-ENCODERS = ROOT / "llara_core/recommenders/encoders"
+ENCODERS = [ROOT / "llara_core/params/encoders", ROOT / "llara_core/recommenders/encoders"]
 SELECTORS = {"dataset": "datasets", "recommender": "recommenders", "llm": "llms"}
 
 
@@ -34,8 +36,9 @@ def _imports(path: Path) -> frozenset[Path]:
             file = _file_of(name)
             if file and file.name != "__init__.py":
                 found.add(file)
-    if path == ENCODERS / "registry.py":  # imports whichever encoder is named
-        found |= set(ENCODERS.glob("*.py")) - {ENCODERS / "__init__.py"}
+    for encoders in ENCODERS:
+        if path == encoders / "registry.py":  # imports whichever encoder is named
+            found |= set(encoders.glob("*.py")) - {encoders / "__init__.py"}
     return frozenset(found)
 
 
@@ -73,12 +76,20 @@ def test_packages_hold_no_code_in_init_files() -> None:
         assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
 
-def _read_params(stage: str) -> set[str]:
-    """Dotted paths of what a stage's file takes from `params`, `selected_x` written as `xs.*`."""
+def _names_params(function: ast.FunctionDef) -> bool:
+    """Whether `params` stands for the whole of params.yaml in a function, and not for a section."""
+    annotated = any(arg.arg == "params" and ast.unparse(arg.annotation) == "Params" for arg in function.args.args)
+    return annotated or any(getattr(node, "id", "") == "load_params" for node in ast.walk(function))
+
+
+@cache
+def _read_params(path: Path) -> frozenset[str]:
+    """Dotted paths of what a file's functions take from `params`, `selected_x` written as `xs.*`."""
     longest: set[str] = set()
-    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text())
+    tree = ast.parse(path.read_text())
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    for node in ast.walk(tree):
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _names_params(node)]
+    for node in {node for function in functions for node in ast.walk(function)}:
         is_root = isinstance(node, ast.Name) and node.id == "params"
         is_call = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params"
         if not (is_root or is_call):
@@ -92,7 +103,7 @@ def _read_params(stage: str) -> set[str]:
             chain = [plural, "*", *chain[1:]]
         if chain:
             longest.add(".".join(chain))
-    return longest
+    return frozenset(longest)
 
 
 def _declared_params(stage: str) -> set[str]:
@@ -102,14 +113,10 @@ def _declared_params(stage: str) -> set[str]:
     return declared
 
 
-# Functions of a stage that take one section under the name `params`.
-SECTIONS_CALLED_PARAMS = {"evaluate": {"draws": "eval", "template": "eval", "method": "eval", "hybrid": "eval"}}
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_the_params_it_reads_and_no_other(stage: str) -> None:
-    renamed = SECTIONS_CALLED_PARAMS.get(stage, {})
-    read = {f"{renamed[path]}.{path}" if path in renamed else path for path in _read_params(stage)}
+    files = _closure(ROOT / "stages" / f"{stage}.py") - set((ROOT / "llara_core/params").rglob("*.py"))
+    read = {path for file in files for path in _read_params(file)}
     declared = _declared_params(stage)
     for selector, plural in SELECTORS.items():
         if any(path.startswith(f"{plural}.*") for path in read):
@@ -131,3 +138,11 @@ def test_metrics_are_not_cached_and_movielens_is_never_pushed() -> None:
 def test_the_launcher_stays_literal() -> None:
     for stage in ("pretrain", "finetune"):
         assert STAGES[stage]["cmd"] == rf"\${{LLARA_LAUNCH:-python}} -m stages.{stage}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_and_params_errors_do_not_wait_for_torch(stage: str) -> None:
+    """Torch, transformers and peft take seconds to load: that comes once params.yaml is known to be good."""
+    program = f"import sys, stages.{stage}; print({{'torch', 'transformers', 'peft', 'scipy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

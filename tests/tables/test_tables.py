@@ -8,9 +8,12 @@ import pytest
 
 from llara_core.errors import ArtifactError
 from llara_core.tables.candidates import CandidateSets, read_candidates, write_candidates
-from llara_core.tables.embeddings import read_embeddings, write_embeddings
+from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings, write_embeddings
 from llara_core.tables.items import Items, read_items, write_items
+from llara_core.tables.lineage import digest_of
+from llara_core.tables.parquet import write_table
 from llara_core.tables.predictions import Predictions, write_predictions
+from llara_core.tables.processed import Processed, read_processed, write_processed
 from llara_core.tables.sequences import Sequences, read_sequences, write_sequences
 from tests.factories import make_sequences
 
@@ -38,6 +41,11 @@ def sets() -> CandidateSets:
     )
 
 
+def _write(path: Path, items: Items, sequences: Sequences, sets: CandidateSets) -> None:
+    write_sequences(path / "s.parquet", sequences, items)
+    write_candidates(path / "c.parquet", sets, items, sequences)
+
+
 def test_items_survive_a_round_trip(tmp_path: Path, items: Items) -> None:
     write_items(tmp_path / "items.parquet", items)
     read = read_items(tmp_path / "items.parquet")
@@ -46,10 +54,38 @@ def test_items_survive_a_round_trip(tmp_path: Path, items: Items) -> None:
     assert read.digest == items.digest
 
 
-def test_the_digest_tells_titles_and_raw_ids_apart(items: Items) -> None:
-    renamed = Items(items.raw_item_ids, pa.array(["Heat", "Cafe", "Alien"]), items.n_train)
-    renumbered = Items(pa.array(["7", "9", "12"]), items.titles, items.n_train)
-    assert len({items.digest, renamed.digest, renumbered.digest}) == 3
+def test_digests_tell_every_column_apart(items: Items, sequences: Sequences, sets: CandidateSets) -> None:
+    for table, changes in (
+        (items, {"raw_item_ids": pa.array(["7", "91", "1"]), "n_train": items.n_train + 1}),
+        (items, {"titles": pa.array(["Heat", "Cafe", "Alien"])}),
+        (
+            sequences,
+            {
+                name: getattr(sequences, name) + 1
+                for name in ("user_ids", "train_end", "validation_end", "offsets", "item_ids", "timestamps")
+            },
+        ),
+        (sequences, {"raw_user_ids": pa.array(["01", ""])}),
+        (
+            sets,
+            {
+                name: getattr(sets, name) + 1
+                for name in ("example_ids", "draws", "user_ids", "positions", "targets", "candidates")
+            },
+        ),
+        (sets, {"splits": np.array(["test", "validation"], dtype=object)}),
+    ):
+        digests = {replace(table, **{name: value}).digest for name, value in changes.items()}
+        assert len(digests | {table.digest}) == len(changes) + 1
+        assert replace(table).digest == table.digest
+
+
+def test_a_digest_is_of_values_and_not_of_how_they_lie_in_memory() -> None:
+    numbers = np.arange(12, dtype=np.int32).reshape(3, 4)
+    texts = pa.array(["x", "a", "bc"])
+    assert digest_of(numbers.T.copy().T, texts.slice(1)) == digest_of(numbers, pa.array(["a", "bc"]))
+    assert digest_of(pa.array(["ab", "c"])) != digest_of(pa.array(["a", "bc"]))
+    assert digest_of(numbers) != digest_of(numbers.reshape(4, 3))
 
 
 @pytest.mark.parametrize(
@@ -61,88 +97,157 @@ def test_items_refuse_bad_titles(items: Items, titles: list[str], expected: str)
         Items(items.raw_item_ids, pa.array(titles), items.n_train)
 
 
-def test_sequences_survive_a_round_trip(tmp_path: Path, sequences: Sequences) -> None:
-    write_sequences(tmp_path / "s.parquet", sequences, "digest")
-    read = read_sequences(tmp_path / "s.parquet", "digest", 3)
+def test_sequences_survive_a_round_trip(tmp_path: Path, items: Items, sequences: Sequences) -> None:
+    write_sequences(tmp_path / "s.parquet", sequences, items)
+    read = read_sequences(tmp_path / "s.parquet", items)
     assert [read.items_of(row).tolist() for row in range(2)] == [[1, 3], [2, 1, 3]]
     assert read.split_names.tolist() == ["train", "test"]
     assert (read.train_end.tolist(), read.validation_end.tolist()) == ([2, 0], [2, 0])
     assert read.lengths.tolist() == [2, 3]
     assert read.timestamps.tolist() == [0, 1, 2, 3, 4]
+    assert read.digest == sequences.digest
 
 
-def test_splits_out_of_order_are_refused(tmp_path: Path, sequences: Sequences) -> None:
-    write_sequences(tmp_path / "s.parquet", replace(sequences, train_end=np.array([2, 4], dtype=np.int32)), "digest")
-    with pytest.raises(ArtifactError, match="0 ≤ train_end ≤ validation_end ≤ length"):
-        read_sequences(tmp_path / "s.parquet", "digest", 3)
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train_end": [2, 4]}, "must have 0 ≤ train_end ≤ validation_end ≤ length in every row"),
+        ({"item_ids": [1, 3, 2, 1, 4]}, r"item_ids must lie in 1..3, got 1..4"),
+        ({"item_ids": [1, 3, 2, 0, 3]}, r"item_ids must lie in 1..3, got 0..3"),
+        ({"user_ids": [2, 2]}, "user_id must ascend"),
+        ({"timestamps": [0, 1, 2, 4, 3]}, "row 1: timestamps must not fall"),
+        ({"timestamps": [1, 0, 2, 3, 4]}, "row 0: timestamps must not fall"),
+    ],
+)
+def test_sequences_that_break_the_contract_are_refused(
+    tmp_path: Path, items: Items, sequences: Sequences, changes: dict[str, list[int]], expected: str
+) -> None:
+    arrays = {name: np.array(values, getattr(sequences, name).dtype) for name, values in changes.items()}
+    write_sequences(tmp_path / "s.parquet", replace(sequences, **arrays), items)
+    with pytest.raises(ArtifactError, match=expected):
+        read_sequences(tmp_path / "s.parquet", items)
 
 
-def test_ids_outside_the_item_table_are_refused(tmp_path: Path, sequences: Sequences) -> None:
-    write_sequences(tmp_path / "s.parquet", sequences, "digest")
-    with pytest.raises(ArtifactError, match=r"item_ids must lie in 1..2, got 1..3"):
-        read_sequences(tmp_path / "s.parquet", "digest", 2)
+def test_time_may_start_again_with_the_next_user(tmp_path: Path, items: Items, sequences: Sequences) -> None:
+    earlier = replace(sequences, timestamps=np.array([7, 7, 1, 2, 2]))
+    write_sequences(tmp_path / "s.parquet", earlier, items)
+    assert read_sequences(tmp_path / "s.parquet", items).timestamps.tolist() == [7, 7, 1, 2, 2]
 
 
-def test_artifacts_of_another_item_table_are_refused(tmp_path: Path, sequences: Sequences, sets: CandidateSets) -> None:
-    write_sequences(tmp_path / "s.parquet", sequences, "this")
-    write_candidates(tmp_path / "c.parquet", sets, "this")
-    write_embeddings(tmp_path / "e.parquet", np.ones((4, 2)), "this")
-    for name, read in (
-        ("s", lambda path: read_sequences(path, "other", 3)),
-        ("c", lambda path: read_candidates(path, "other")),
-        ("e", lambda path: read_embeddings(path, "other", 3, 2)),
+def test_what_was_made_from_something_else_is_refused(
+    tmp_path: Path, items: Items, sequences: Sequences, sets: CandidateSets
+) -> None:
+    _write(tmp_path, items, sequences, sets)
+    write_embeddings(tmp_path / "e.parquet", ItemEmbeddings(np.ones((4, 2)), {"items": items.digest, "sequences": "a"}))
+    other_items = replace(items, n_train=items.n_train + 1)
+    # The same users and items, but the second trains as well: another split.
+    other_split = replace(sequences, train_end=np.array([2, 2], dtype=np.int32), validation_end=np.array([2, 2]))
+    for name, what, read in (
+        ("s", "items", lambda path: read_sequences(path, other_items)),
+        ("c", "items", lambda path: read_candidates(path, other_items, sequences)),
+        ("c", "sequences", lambda path: read_candidates(path, items, other_split)),
+        ("e", "items and sequences", lambda path: read_embeddings(path, {"items": "b", "sequences": "b"}, 3)),
+        ("e", "sequences", lambda path: read_embeddings(path, {"items": items.digest, "sequences": "b"}, 3)),
+        ("e", "recommender", lambda path: read_embeddings(path, {"recommender": "b"}, 3)),
     ):
-        with pytest.raises(ArtifactError, match=f"{name}.parquet: belongs to another item table.*other.*got this"):
+        with pytest.raises(ArtifactError, match=rf"{name}.parquet: was made from other {what} than those at hand"):
             read(tmp_path / f"{name}.parquet")
 
 
-def test_candidates_survive_a_round_trip(tmp_path: Path, sets: CandidateSets) -> None:
-    write_candidates(tmp_path / "c.parquet", sets, "digest")
-    read = read_candidates(tmp_path / "c.parquet", "digest")
+def test_the_three_tables_are_read_as_they_were_written(
+    tmp_path: Path, items: Items, sequences: Sequences, sets: CandidateSets
+) -> None:
+    write_processed(tmp_path, Processed(items, sequences, sets))
+    read = read_processed(tmp_path)
+    assert read.lineage == {"items": items.digest, "sequences": sequences.digest}
+    assert read.sets.digest == sets.digest
+
+
+def test_candidates_survive_a_round_trip(
+    tmp_path: Path, items: Items, sequences: Sequences, sets: CandidateSets
+) -> None:
+    _write(tmp_path, items, sequences, sets)
+    read = read_candidates(tmp_path / "c.parquet", items, sequences)
     assert read.candidates.tolist() == [[1, 3], [3, 2]]
     assert read.target_indices.tolist() == [1, 0]
     assert len(read.of("test", n_draws=1)) == 1
     assert len(read.of("validation")) == 0
 
 
-@pytest.mark.parametrize("row", [[1, 2], [3, 3]])
-def test_candidates_without_their_target_or_with_repeats_are_refused(
-    tmp_path: Path, sets: CandidateSets, row: list[int]
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"candidates": [[1, 3], [1, 2]]}, "row 1: candidates must be distinct and hold the target 3 once"),
+        ({"candidates": [[1, 3], [3, 3]]}, "row 1: candidates must be distinct and hold the target 3 once"),
+        ({"candidates": [[1, 3], [3, 999_999]]}, r"row 1: candidates must lie in 1..3, got \[     3 999999\]"),
+        ({"candidates": [[0, 3], [3, 2]]}, r"row 0: candidates must lie in 1..3, got \[0 3\]"),
+        ({"targets": [3, 2]}, "row 1: target must be the user's item at the position, got 2"),
+        ({"user_ids": [2, 7]}, "row 1: user_id must be one of the sequences', got 7"),
+        ({"user_ids": [0, 2]}, "row 0: user_id must be one of the sequences', got 0"),
+        ({"user_ids": [1, 2]}, "row 0: position must be one of the user's in test with an item before it, got 2"),
+        ({"positions": [2, 3]}, "row 1: position must be one of the user's in test with an item before it, got 3"),
+        ({"positions": [-1, 2]}, "row 0: position must be one of the user's in test with an item before it, got -1"),
+        ({"splits": ["test", "train"]}, "row 1: position must be one of the user's in train"),
+        ({"splits": ["test", "tset"]}, "row 1: split must be one of train, validation, test, got tset"),
+        ({"draws": [0, 0]}, "every draw of an example must have one row"),
+    ],
+)
+def test_candidates_that_break_the_contract_are_refused(
+    tmp_path: Path, items: Items, sequences: Sequences, sets: CandidateSets, changes: dict[str, list], expected: str
 ) -> None:
-    sets.candidates[1] = row
-    write_candidates(tmp_path / "c.parquet", sets, "digest")
-    with pytest.raises(ArtifactError, match="row 1: candidates must be distinct and hold the target 3 once"):
-        read_candidates(tmp_path / "c.parquet", "digest")
+    arrays = {name: np.array(values, getattr(sets, name).dtype) for name, values in changes.items()}
+    _write(tmp_path, items, sequences, replace(sets, **arrays))
+    with pytest.raises(ArtifactError, match=expected):
+        read_candidates(tmp_path / "c.parquet", items, sequences)
+
+
+def test_an_example_is_one_position(tmp_path: Path, items: Items) -> None:
+    sequences = make_sequences([[1, 2, 3]], ["test"])
+    sets = CandidateSets(
+        example_ids=np.array([0, 0]),
+        draws=np.array([0, 1]),
+        user_ids=np.array([1, 1]),
+        splits=np.array(["test", "test"], dtype=object),
+        positions=np.array([1, 2]),
+        targets=np.array([2, 3]),
+        candidates=np.array([[1, 2], [3, 2]]),
+    )
+    _write(tmp_path, items, sequences, sets)
+    with pytest.raises(ArtifactError, match="an example_id must mean one position of one user"):
+        read_candidates(tmp_path / "c.parquet", items, sequences)
 
 
 def test_embeddings_survive_a_round_trip_and_get_a_zero_padding_row(tmp_path: Path) -> None:
     vectors = np.arange(8, dtype=np.float32).reshape(4, 2)
-    write_embeddings(tmp_path / "e.parquet", vectors, "digest")
-    read = read_embeddings(tmp_path / "e.parquet", "digest", 3, 2)
-    assert read.tolist() == [[0, 0], [2, 3], [4, 5], [6, 7]]
-    with pytest.raises(ArtifactError, match=r"columns must be .*\[3\].*got .*\[2\]"):
-        read_embeddings(tmp_path / "e.parquet", "digest", 3, 3)
+    write_embeddings(tmp_path / "e.parquet", ItemEmbeddings(vectors, {"items": "a", "recommender": "b"}))
+    read = read_embeddings(tmp_path / "e.parquet", {"items": "a"}, 3)
+    assert read.vectors.tolist() == [[0, 0], [2, 3], [4, 5], [6, 7]]
+    assert read.made_from == {"items": "a", "recommender": "b"}
+    assert read.dim == 2
     with pytest.raises(ArtifactError, match="item_id must run from 1 to 5, got 3 rows"):
-        read_embeddings(tmp_path / "e.parquet", "digest", 5, 2)
+        read_embeddings(tmp_path / "e.parquet", {"items": "a"}, 5)
 
 
-def test_embeddings_must_be_finite(tmp_path: Path) -> None:
-    write_embeddings(tmp_path / "e.parquet", np.array([[0.0], [1.0], [np.nan]]), "digest")
+def test_embeddings_must_be_finite_and_have_one_width(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e.parquet", ItemEmbeddings(np.array([[0.0], [1.0], [np.nan]]), {}))
     with pytest.raises(ArtifactError, match="must be finite, row 1"):
-        read_embeddings(tmp_path / "e.parquet", "digest", 2, 1)
+        read_embeddings(tmp_path / "e.parquet", {}, 2)
+    write_table(tmp_path / "e.parquet", pa.table({"item_id": [1], "embedding": [[1.0, 2.0]]}), {})
+    with pytest.raises(ArtifactError, match=r"columns must be item_id int32, embedding fixed_size_list.*got item_id"):
+        read_embeddings(tmp_path / "e.parquet", {}, 1)
 
 
 def test_predictions_rank_ties_against_the_target(tmp_path: Path, sets: CandidateSets) -> None:
     scores = np.array([[-1.0, -1.0], [-1.0, -2.0]])
-    write_predictions(tmp_path / "p.parquet", Predictions(["a", "b"], np.array([1, 3]), scores), sets, "digest")
+    write_predictions(tmp_path / "p.parquet", Predictions(["a", "b"], np.array([1, 3]), scores), sets, {})
     assert pq.read_table(tmp_path / "p.parquet")["target_rank"].to_pylist() == [2, 1]
-    write_predictions(tmp_path / "p.parquet", Predictions(["a", "b"], np.array([0, 3]), None), sets, "digest")
+    write_predictions(tmp_path / "p.parquet", Predictions(["a", "b"], np.array([0, 3]), None), sets, {})
     assert pq.read_table(tmp_path / "p.parquet")["scores"].to_pylist() == [None, None]
 
 
-def test_the_same_table_gives_the_same_bytes(tmp_path: Path, sequences: Sequences) -> None:
+def test_the_same_table_gives_the_same_bytes(tmp_path: Path, items: Items, sequences: Sequences) -> None:
     for name in ("a", "b"):
-        write_sequences(tmp_path / name, sequences, "digest")
+        write_sequences(tmp_path / name, sequences, items)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -155,5 +260,53 @@ def test_unreadable_files(tmp_path: Path, items: Items) -> None:
     with pytest.raises(ArtifactError, match="not a readable Parquet file"):
         read_items(path)
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(ArtifactError, match="schema version must be 1, got None"):
+    with pytest.raises(ArtifactError, match="schema version must be 2, got None"):
         read_items(path)
+
+
+def test_an_empty_place_is_refused(tmp_path: Path, items: Items, sequences: Sequences) -> None:
+    write_sequences(tmp_path / "s.parquet", sequences, items)
+    table = pq.read_table(tmp_path / "s.parquet")
+    for name, values in (("user_id", [1, None]), ("item_ids", [[1, None], [2, 1, 3]])):
+        place = table.column_names.index(name)
+        holed = table.set_column(place, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+        write_table(tmp_path / "s.parquet", holed, {"items": items.digest})
+        with pytest.raises(ArtifactError, match=f"{name} must have a value in every row"):
+            read_sequences(tmp_path / "s.parquet", items)
+
+
+def test_no_damaged_byte_changes_what_is_read(
+    tmp_path: Path, items: Items, sequences: Sequences, sets: CandidateSets
+) -> None:
+    """Bytes of the data, its headers and the footer, every seventh of each file, turned into others."""
+    tables = Processed(items, sequences, sets)
+    write_processed(tmp_path, tables)
+    generator = np.random.default_rng(0)
+    refused = 0
+    for path in sorted(tmp_path.iterdir()):
+        whole = path.read_bytes()
+        for place in range(0, len(whole), 7):
+            damaged = bytearray(whole)
+            damaged[place] ^= int(generator.integers(1, 256))
+            path.write_bytes(damaged)
+            try:
+                read = read_processed(tmp_path)
+            except ArtifactError:
+                refused += 1
+            else:
+                assert {**read.lineage, "sets": read.sets.digest} == {**tables.lineage, "sets": sets.digest}, place
+        path.write_bytes(whole)
+    assert refused > 500
+
+
+def test_two_hundred_overwritten_bytes_in_the_middle_are_refused(tmp_path: Path, items: Items) -> None:
+    generator = np.random.default_rng(0)
+    lists = [generator.integers(1, 4, size=50).tolist() for _ in range(200)]
+    path = tmp_path / "s.parquet"
+    write_sequences(path, make_sequences(lists, ["train"] * 200), items)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(200)
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="not a readable Parquet file"):
+        read_sequences(path, items)

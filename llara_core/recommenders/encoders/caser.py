@@ -8,42 +8,20 @@ the filters slide over a whole window at once. That gives the state of every win
 products that neighbours share computed once instead of L times.
 """
 
-from itertools import pairwise
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import max_pool1d, pad, relu
 
-from llara_core.params.base import Dropout, PositiveInt, Section
+from llara_core.params.encoders.caser import Options
 from llara_core.recommenders.dropout import BatchDropout
-
-
-class Options(Section):
-    """Sizes: `context` is the paper's L; `horizontal` filters of each of the `heights`, `vertical` filters."""
-
-    context: PositiveInt
-    heights: Annotated[list[PositiveInt], Field(min_length=1)]
-    horizontal: PositiveInt
-    vertical: PositiveInt
-    dropout: Dropout
 
 
 class Encoder(nn.Module):
     """Horizontal and vertical convolutions over the latest items."""
 
     def __init__(self, options: Options, dim: int, max_length: int) -> None:
-        """Build the filters for width `dim`.
-
-        Raises:
-            ValueError: a filter is higher than the context, which nothing but zeros could fill, or stands twice.
-        """
+        """Build the filters for width `dim`; any length will do."""
         super().__init__()
-        if max(options.heights) > options.context:
-            raise ValueError(f"heights must be ≤ context {options.context}, got {max(options.heights)}")
-        if any(low >= high for low, high in pairwise(options.heights)):
-            raise ValueError(f"heights must ascend, got {options.heights}")
         self.context, self.heights = options.context, options.heights
         self.horizontal = nn.ModuleList(nn.Conv1d(dim, options.horizontal, height) for height in options.heights)
         self.vertical = nn.Conv1d(1, options.vertical, options.context)

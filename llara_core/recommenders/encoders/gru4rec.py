@@ -10,18 +10,11 @@ the item embedding, so that the hidden layer may be wider than it; full-softmax 
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
-from llara_core.params.base import Dropout, PositiveInt, Section
+from llara_core.params.encoders.gru4rec import Options
 from llara_core.recommenders.dropout import BatchDropout
-
-
-class Options(Section):
-    """Sizes; `dropout` acts on inputs and on the hidden states of every layer."""
-
-    layers: PositiveInt
-    hidden: PositiveInt
-    dropout: Dropout
 
 
 class Encoder(nn.Module):
@@ -39,6 +32,9 @@ class Encoder(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Map item vectors [B, T, D], padded on the right, to states [B, T, D]; state t has seen items 0..t."""
         hidden = self.dropout(vectors * vectors.shape[-1] ** 0.5)
-        for layer in self.layers:
-            hidden = self.dropout(layer(hidden)[0])
+        # Autocast runs cuDNN's recurrent layers in float16, whichever type it was asked for, and nobody scales the loss
+        # for that (ATen/cudnn/AutocastRNN.cpp); a recurrence gathers rounding errors besides.
+        with torch.autocast(vectors.device.type, enabled=False):
+            for layer in self.layers:
+                hidden = self.dropout(layer(hidden)[0])
         return self.norm(self.out(hidden))

@@ -13,17 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from llara_core.params.base import Dropout, PositiveInt, Section
-from llara_core.recommenders.attention import DistanceBias, future, require_heads_divide
+from llara_core.params.encoders.hstu import Options
+from llara_core.recommenders.attention import DistanceBias, future
 from llara_core.recommenders.dropout import BatchDropout
-
-
-class Options(Section):
-    """Sizes; `dropout` acts on inputs and on the gated output of every layer."""
-
-    blocks: PositiveInt
-    heads: PositiveInt
-    dropout: Dropout
 
 
 class Encoder(nn.Module):
@@ -32,7 +24,6 @@ class Encoder(nn.Module):
     def __init__(self, options: Options, dim: int, max_length: int) -> None:
         """Build the blocks for width `dim` and sequences of up to `max_length` items."""
         super().__init__()
-        require_heads_divide(dim, options.heads)
         self.dropout = BatchDropout(options.dropout)
         self.blocks = nn.ModuleList(_Block(dim, options, max_length) for _ in range(options.blocks))
         self.norm = nn.LayerNorm(dim)

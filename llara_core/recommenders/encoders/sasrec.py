@@ -6,23 +6,12 @@ every real position. `positions: relative` replaces the learned position vectors
 state then doesn't depend on where in a window it stands, so long training windows serve short histories.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from llara_core.params.base import Dropout, PositiveInt, Section
-from llara_core.recommenders.attention import DistanceBias, future, require_heads_divide
+from llara_core.params.encoders.sasrec import Options
+from llara_core.recommenders.attention import DistanceBias, future
 from llara_core.recommenders.dropout import BatchDropout
-
-
-class Options(Section):
-    """Sizes; `dropout` acts on inputs, attention weights and the output of every layer."""
-
-    blocks: PositiveInt
-    heads: PositiveInt
-    dropout: Dropout
-    positions: Literal["absolute", "relative"]
 
 
 class Encoder(nn.Module):
@@ -31,7 +20,6 @@ class Encoder(nn.Module):
     def __init__(self, options: Options, dim: int, max_length: int) -> None:
         """Build the blocks for width `dim` and sequences of up to `max_length` items."""
         super().__init__()
-        require_heads_divide(dim, options.heads)
         absolute = options.positions == "absolute"
         self.positions = nn.Parameter(torch.randn(max_length, dim) * 0.02) if absolute else None
         self.dropout = BatchDropout(options.dropout)

@@ -1,19 +1,23 @@
 """What holds for every encoder, and how one is found."""
 
+import re
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from llara_core.errors import ParamsError
-from llara_core.params.loading import load_params
+from llara_core.params import encoders as params_encoders
+from llara_core.params.encoders import registry as options_registry
+from llara_core.params.encoders.registry import encoder_names
+from llara_core.params.loading import describe_problems, load_params
 from llara_core.params.recommenders import EncoderChoice
 from llara_core.recommenders import encoders
-from llara_core.recommenders.encoders import registry
-from llara_core.recommenders.encoders.registry import build_encoder, encoder_names
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import ROOT
 from tests.recommenders.recipes import OPTIONS, tiny
@@ -92,30 +96,52 @@ def test_params_yaml_can_build_each_entry_and_names_each_module() -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"name": "bert"}, r"encoder.name must be one of caser, gru4rec, hstu, sasrec, got 'bert'"),
-        ({"name": "registry"}, r"encoder.name must be one of caser, gru4rec, hstu, sasrec, got 'registry'"),
-        ({"name": "os.path"}, r"encoder.name must be one of"),
+        ({"name": "bert"}, r"encoder: name must be one of caser, gru4rec, hstu, sasrec, got 'bert'"),
+        ({"name": "registry"}, r"encoder: name must be one of caser, gru4rec, hstu, sasrec, got 'registry'"),
+        ({"name": "os.path"}, r"encoder: name must be one of"),
         ({"name": "gru4rec", "layers": 1, "hidden": 0, "dropout": 0.1}, r"encoder.hidden must be ≥ 1, got 0"),
         ({"name": "gru4rec", "layers": 1, "dropout": 0.1}, r"encoder.hidden is missing"),
         ({"name": "gru4rec", "layers": 1, "hidden": 4, "dropout": 0.1, "size": 1}, r"encoder.size is unknown.*, got 1"),
         (
             {"name": "sasrec", "blocks": 1, "heads": 3, "dropout": 0.0, "positions": "absolute"},
-            r"encoder sasrec: dim must be a multiple of heads 3, got 8",
+            r"dim must be a multiple of encoder.heads 3, got 8",
         ),
-        ({"name": "hstu", "blocks": 1, "heads": 5, "dropout": 0.0}, r"dim must be a multiple of heads 5, got 8"),
+        (
+            {"name": "hstu", "blocks": 1, "heads": 5, "dropout": 0.0},
+            r"dim must be a multiple of encoder.heads 5, got 8",
+        ),
         (
             {"name": "caser", "context": 3, "heights": [1, 4], "horizontal": 2, "vertical": 1, "dropout": 0.0},
-            r"encoder caser: heights must be ≤ context 3, got 4",
+            r"encoder: heights must be ≤ context 3, got 4",
         ),
         (
             {"name": "caser", "context": 3, "heights": [2, 2], "horizontal": 2, "vertical": 1, "dropout": 0.0},
-            r"encoder caser: heights must ascend, got \[2, 2\]",
+            r"encoder: heights must ascend, got \[2, 2\]",
         ),
     ],
 )
 def test_unusable_encoders_are_named(choice: dict[str, object], message: str) -> None:
-    with pytest.raises(ParamsError, match=message):
-        build_encoder(EncoderChoice.model_validate(choice), dim=8, max_length=6)
+    with pytest.raises(ValidationError) as caught:
+        tiny("gru4rec", encoder=choice)
+    assert re.search(message, describe_problems(caught.value))
+
+
+def test_an_unusable_encoder_is_found_when_params_are_read(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    changed = text.replace("blocks: 2, heads: 2", "blocks: 0, heads: 3", 1).replace(
+        "context: 10, h", "context: 11, h", 1
+    )
+    (tmp_path / "params.yaml").write_text(changed)
+    with pytest.raises(ParamsError, match=r"recommenders.sasrec.encoder.blocks must be ≥ 1, got 0"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text(changed.replace("blocks: 0", "blocks: 1"))
+    with pytest.raises(ParamsError, match=r"recommenders.sasrec: dim must be a multiple of encoder.heads 3, got 64"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text(changed.replace("blocks: 0, heads: 3", "blocks: 1, heads: 2"))
+    with pytest.raises(
+        ParamsError, match=r"recommenders.caser.encoder.context must be ≤ split.history_length 10, got 11"
+    ):
+        load_params(tmp_path / "params.yaml")
 
 
 def test_an_encoder_may_not_look_further_back_than_it_will_be_shown() -> None:
@@ -123,13 +149,16 @@ def test_an_encoder_may_not_look_further_back_than_it_will_be_shown() -> None:
         build_recommender(tiny("caser"), N_ITEMS, history_length=3)
 
 
-def test_a_new_encoder_is_one_module(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = """
-        import torch
-        from llara_core.params.base import PositiveInt, Section
+def test_a_new_encoder_is_its_options_and_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = """
+        from llara_core.params.base import PositiveInt
+        from llara_core.params.encoders.registry import EncoderOptions
 
-        class Options(Section):
+        class Options(EncoderOptions):
             repeats: PositiveInt
+    """
+    module = """
+        import torch
 
         class Encoder(torch.nn.Module):
             def __init__(self, options, dim, max_length):
@@ -139,14 +168,18 @@ def test_a_new_encoder_is_one_module(tmp_path, monkeypatch: pytest.MonkeyPatch) 
             def forward(self, vectors):
                 return vectors.cumsum(1) * self.repeats
     """
-    (tmp_path / "summing.py").write_text(textwrap.dedent(source))
-    (tmp_path / "registry.py").touch()
-    monkeypatch.setattr(registry, "_HERE", tmp_path / "registry.py")
-    monkeypatch.setattr(encoders, "__path__", [str(tmp_path)])
+    recipe = tiny("gru4rec")
+    for package, source in ((params_encoders, options), (encoders, module)):
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "summing.py").write_text(textwrap.dedent(source))
+        monkeypatch.setattr(package, "__path__", [str(folder)])
+    monkeypatch.setattr(options_registry, "_HERE", tmp_path / params_encoders.__name__ / "registry.py")
     try:
-        recipe = tiny("gru4rec", encoder=EncoderChoice(name="summing", repeats=3))
+        recipe = recipe.model_copy(update={"encoder": EncoderChoice(name="summing", repeats=3)})
         model = build_recommender(recipe, N_ITEMS, history_length=8)
     finally:
-        sys.modules.pop("llara_core.recommenders.encoders.summing", None)
+        for package in (params_encoders, encoders):
+            sys.modules.pop(f"{package.__name__}.summing", None)
     vectors = model.items.weight
     assert torch.allclose(model(torch.tensor([[4, 7]]))[0, 1], 3 * (vectors[4] + vectors[7]))

@@ -1,0 +1,1 @@
+"""Pretraining a recommender as a whole, and judging it beside counting baselines."""

@@ -1,0 +1,215 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from llara_core.errors import DataError
+from llara_core.finetuning.plan import PlanSettings, TrainingPlan, plan_training
+from llara_core.finetuning.tuning import tune, tuning_fingerprint
+from llara_core.finetuning.validation import validation_questions
+from llara_core.params.params import Params
+from llara_core.params.sections import FolderLlm
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.sequences.windows import Examples, all_positions
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.embeddings import ItemEmbeddings
+from llara_core.tables.items import Items
+from llara_core.tables.processed import Processed
+from llara_core.tables.sequences import Sequences
+from tests.conftest import TITLES
+from tests.factories import make_sequences
+
+Inputs = tuple[Processed, ItemEmbeddings]
+N_ITEMS = len(TITLES) - 1
+
+
+@pytest.fixture(scope="module")
+def split_sequences() -> Sequences:
+    """One user trains, validates and tests; one trains alone; one only tests."""
+    made = make_sequences([[1, 2, 3, 4, 5, 6, 7], [5, 6, 7, 8, 1], [3, 5, 7, 2]], ["train", "train", "test"])
+    return replace(made, train_end=np.array([5, 5, 0], np.int32), validation_end=np.array([6, 5, 0], np.int32))
+
+
+@pytest.fixture(scope="module")
+def candidates() -> CandidateSets:
+    """Two draws of user 1's validation question, and a test question."""
+    return CandidateSets(
+        example_ids=np.array([0, 0, 1], np.int32),
+        draws=np.array([0, 1, 0], np.int32),
+        user_ids=np.array([1, 1, 1], np.int32),
+        splits=np.array(["validation", "validation", "test"]),
+        positions=np.array([5, 5, 6], np.int32),
+        targets=np.array([6, 6, 7], np.int32),
+        candidates=np.array([[8, 6, 7], [6, 7, 8], [7, 8, 5]], np.int32),
+    )
+
+
+@pytest.fixture
+def small(params: Params, llama_folder: Path) -> Params:
+    sections = {
+        "split": params.split.model_copy(update={"min_history": 2, "history_length": 3}),
+        "candidates": params.candidates.model_copy(update={"size": 3, "negatives": "outside_recent"}),
+        "projector": params.projector.model_copy(update={"hidden": 6}),
+        "curriculum": params.curriculum.model_copy(update={"epochs": 2, "examples_per_epoch": 5}),
+        "train": params.train.model_copy(
+            update={"batch_size": 4, "micro_batch_size": 2, "checkpoint_every": 1, "lr": 0.02, "projector_lr": 0.02}
+        ),
+        "lora": params.lora.model_copy(update={"dropout": 0.1}),
+        "llm": params.llm.model_copy(update={"name": "tiny"}),
+        "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
+    }
+    return params.model_copy(update=sections)
+
+
+@pytest.fixture
+def inputs(split_sequences: Sequences, candidates: CandidateSets, item_embeddings: np.ndarray) -> Inputs:
+    titles = pa.array(TITLES[1:])
+    items = Items(titles, titles, np.ones(N_ITEMS, np.int32))
+    return Processed(items, split_sequences, candidates), ItemEmbeddings(item_embeddings, {})
+
+
+def test_only_positions_before_train_end_are_planned(
+    small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    plan = plan_training(small, split_sequences, N_ITEMS, writer, encoder)
+    assert plan.settings.n_steps == 3  # 10 examples in batches of 4
+    planned = [plan.examples_of(step) for step in range(1, 4)]
+    found = {pair for batch in planned for pair in zip(batch.rows.tolist(), batch.positions.tolist(), strict=True)}
+    # At least two items before, and before train_end: 5 of both users who train.
+    assert found == {(0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)}
+    answers = sorted(encoder.decode(plan[i][1]) for i in range(12))
+    assert answers == sorted(TITLES[item] for item in 2 * (3, 4, 5, 7, 8, 1))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_held_out_positions_are_refused(
+    small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder, split: str
+) -> None:
+    settings = plan_training(small, split_sequences, N_ITEMS, writer, encoder).settings
+    examples = all_positions(split_sequences, split, 2)
+    with pytest.raises(DataError, match=r"before their user's train_end 5, got position \d of user 1"):
+        TrainingPlan(split_sequences, examples, N_ITEMS, writer, encoder, settings)
+    last = Examples(np.array([1, 2]), np.array([4, 2]))
+    with pytest.raises(DataError, match="before their user's train_end 0, got position 2 of user 3"):
+        TrainingPlan(split_sequences, last, N_ITEMS, writer, encoder, settings)
+
+
+def test_validation_asks_the_first_draw_of_validation_users(
+    small: Params,
+    split_sequences: Sequences,
+    candidates: CandidateSets,
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+) -> None:
+    asked = validation_questions(small, split_sequences, candidates, writer, encoder)
+    ((prompt, answer),) = asked["hybrid"]
+    assert prompt.slot_items == [3, 4, 5, 8, 6, 7]
+    assert encoder.decode(answer) == "Heat"
+    ((prompt, answer),) = asked["text_only"]
+    assert prompt.slot_items == []
+    assert encoder.decode(answer) == "Heat"
+
+
+def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inputs, tmp_path: Path) -> None:
+    results = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        tuned = tune(small, *inputs, tmp_path / name)
+        results.append({key: value.clone() for key, value in tuned.model.state_dict().items()})
+        assert tuned.report["examples"] == 12
+        assert [row["step"] for row in tuned.curve] == [1, 2, 3]
+    again = tune(small, *inputs, tmp_path / "two")  # as after a kill while artifacts were being written
+    results.append(again.model.state_dict())
+    assert again.report == tuned.report
+    for name, expected in results[0].items():
+        assert torch.equal(results[1][name], expected), name
+        assert torch.equal(results[2][name], expected), name
+    losses = tuned.report["validation_loss"]
+    assert losses["n_examples"] == 1
+    assert losses["tuned"] != losses["untuned"]
+
+
+@pytest.mark.parametrize("rule", ["outside_history", "outside_recent"])
+def test_a_plan_s_settings_are_the_params(
+    small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder, rule: str
+) -> None:
+    changes = {
+        "seed": 9,
+        "candidates": small.candidates.model_copy(update={"size": 2, "negatives": rule}),
+        "curriculum": small.curriculum.model_copy(update={"schedule": "hybrid_only", "epochs": 3}),
+    }
+    plan = plan_training(small.model_copy(update=changes), split_sequences, N_ITEMS, writer, encoder)
+    # Three epochs of five examples in batches of four.
+    assert plan.settings == PlanSettings(9, "hybrid_only", 4, 4, 2, rule, 3)
+
+
+def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:
+    def weights(seed: int, lr: float, projector_lr: float) -> dict[str, torch.Tensor]:
+        rates = {"lr": lr, "projector_lr": projector_lr, "weight_decay": 0.0}
+        params = small.model_copy(update={"seed": seed, "train": small.train.model_copy(update=rates)})
+        folder = tmp_path / f"{seed}-{lr}-{projector_lr}"
+        folder.mkdir()
+        named = tune(params, *inputs, folder).model.named_parameters()
+        return {name: p.detach().clone() for name, p in named if "lora_A" in name or name == "projector.last.weight"}
+
+    still, other = weights(0, 1e-12, 1e-12), weights(1, 1e-12, 1e-12)
+    assert not any(torch.allclose(still[name], other[name], atol=1e-3) for name in still)
+    moved = weights(0, 0.02, 1e-12)
+    same = {name for name in still if torch.allclose(still[name], moved[name], atol=1e-6)}
+    assert same == {"projector.last.weight"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision"), [("float32", "float32"), ("float32", "bfloat16"), ("bfloat16", "float32")]
+)
+def test_losses_before_and_after_are_of_one_precision(
+    small: Params, inputs: Inputs, tmp_path: Path, dtype: str, precision: str
+) -> None:
+    """Training that moves nothing must change nothing, to the last bit."""
+    train = small.train.model_copy(update={"precision": precision, "lr": 1e-30, "projector_lr": 1e-30})
+    llm = small.selected_llm.model_copy(update={"dtype": dtype})
+    params = small.model_copy(update={"train": train, "llms": {"tiny": llm}})
+    losses = tune(params, *inputs, tmp_path).report["validation_loss"]
+    assert losses["untuned"] == losses["tuned"]
+
+
+def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params, tmp_path: Path) -> None:
+    (tmp_path / "items").write_text("items")
+    path = small.selected_llm.path
+    nouns = small.selected_dataset.nouns.model_copy(update={"item": "film"})
+    dataset = small.selected_dataset.model_copy(update={"nouns": nouns})
+    changes = [
+        {"seed": 7},
+        {"llms": {"tiny": FolderLlm(source="folder", path=path, dtype="bfloat16")}},
+        {"split": small.split.model_copy(update={"min_history": 3})},
+        {"candidates": small.candidates.model_copy(update={"size": 4})},
+        {"prompt": small.prompt.model_copy(update={"separator": "; "})},
+        {"datasets": {small.dataset.name: dataset}},
+        {"projector": small.projector.model_copy(update={"hidden": 7})},
+        {"lora": small.lora.model_copy(update={"alpha": 3})},
+        {"curriculum": small.curriculum.model_copy(update={"schedule": "text_only"})},
+        {"train": small.train.model_copy(update={"precision": "bfloat16"})},
+    ]
+    found = {tuning_fingerprint(small.model_copy(update=change), [tmp_path / "items"]) for change in ({}, *changes)}
+    assert len(found) == 1 + len(changes)
+    (tmp_path / "items").write_text("other")
+    assert tuning_fingerprint(small, [tmp_path / "items"]) not in found
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_the_fingerprint_follows_the_content_of_a_folder_llm(
+    small: Params, llama_folder: Path, tmp_path: Path, name: str
+) -> None:
+    for path in llama_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    entry = FolderLlm(source="folder", path=tmp_path, dtype="float32")
+    params = small.model_copy(update={"llms": {"tiny": entry}})
+    first = tuning_fingerprint(params, [])
+    assert tuning_fingerprint(params, []) == first
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    assert tuning_fingerprint(params, []) != first

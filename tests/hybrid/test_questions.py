@@ -1,0 +1,54 @@
+import re
+
+import numpy as np
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from llara_core.hybrid.questions import encode_questions
+from llara_core.params.params import Params
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.tables.candidates import CandidateSets
+from tests.factories import make_sequences
+
+TITLES = ["", *(f"#{item}" for item in range(1, 10))]
+SEQUENCES = make_sequences([[1, 2, 3], [4, 5], [6, 7, 8, 9, 1]], ["train", "validation", "validation"])
+SETS = CandidateSets(
+    example_ids=np.array([0, 1]),
+    draws=np.array([0, 0]),
+    user_ids=np.array([3, 2]),
+    splits=np.array(["validation"] * 2, dtype=object),
+    positions=np.array([4, 1]),
+    targets=np.array([1, 5]),
+    candidates=np.array([[3, 1, 2], [9, 5, 4]]),
+)
+SHOWN = [[7, 8, 9, 3, 1, 2], [4, 9, 5, 4]]  # the last three items before the target, then the candidates as stored
+
+
+@pytest.fixture
+def writer(params: Params) -> PromptWriter:
+    return PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
+
+
+def _ask(writer: PromptWriter, encoder: PromptEncoder, template: int, *, hybrid: bool) -> list[EncodedPrompt]:
+    return encode_questions(SETS, SEQUENCES, writer, encoder, template=template, history_length=3, hybrid=hybrid)
+
+
+@pytest.mark.parametrize("hybrid", [True, False])
+def test_a_question_shows_the_user_s_last_items_and_the_stored_candidates(
+    writer: PromptWriter, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerFast, hybrid: bool
+) -> None:
+    questions = _ask(writer, encoder, 0, hybrid=hybrid)
+    assert [question.slot_items for question in questions] == (SHOWN if hybrid else [[], []])
+    for question, items in zip(questions, SHOWN, strict=True):
+        assert [int(number) for number in re.findall(r"#(\d)", tokenizer.decode(question.input_ids))] == items
+
+
+@pytest.mark.parametrize(
+    ("template", "beginning"), [(0, "This user has watched"), (1, "Here are the movies"), (2, "#7, #8, #9 — a user")]
+)
+def test_all_questions_use_the_chosen_template(
+    writer: PromptWriter, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerFast, template: int, beginning: str
+) -> None:
+    question, _ = _ask(writer, encoder, template, hybrid=False)
+    assert tokenizer.decode(question.input_ids).startswith(beginning)

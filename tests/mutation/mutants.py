@@ -1,0 +1,307 @@
+"""Changes to finetuning, hybrid and evaluation, each of which would give wrong results without a word.
+
+A text must stand exactly once in its file. What changes no result (such as a mask that nothing reads) isn't listed.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: `old` in `file` becomes `new`."""
+
+    file: str
+    name: str
+    old: str
+    new: str
+
+
+_PLAN = "llara_core/finetuning/plan.py"
+_CURRICULUM = "llara_core/finetuning/curriculum.py"
+_TRAINER = "llara_core/finetuning/trainer.py"
+_VALIDATION = "llara_core/finetuning/validation.py"
+_RATE = "llara_core/finetuning/learning_rate.py"
+_TUNING = "llara_core/finetuning/tuning.py"
+_CURVE = "llara_core/finetuning/curve.py"
+_ADAPTER = "llara_core/hybrid/adapter.py"
+_BASE = "llara_core/hybrid/base_llm.py"
+_BATCHING = "llara_core/hybrid/batching.py"
+_MODEL = "llara_core/hybrid/model.py"
+_PROJECTOR = "llara_core/hybrid/projector.py"
+_QUESTIONS = "llara_core/hybrid/questions.py"
+_SPLICE = "llara_core/hybrid/splice.py"
+_ENCODING = "llara_core/prompting/encoding.py"
+_ASKING = "llara_core/evaluation/asking.py"
+_GENERATION = "llara_core/evaluation/generation.py"
+_MATCHING = "llara_core/evaluation/matching.py"
+_METRICS = "llara_core/evaluation/metrics.py"
+_RECOMMENDERS = "llara_core/evaluation/recommenders.py"
+_SCORING = "llara_core/evaluation/scoring.py"
+_STATISTICS = "llara_core/evaluation/statistics.py"
+
+_EXAMPLES = [
+    Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
+    Mutant(_PLAN, "every prompt hybrid", "hybrid=self.is_hybrid(step + 1)", "hybrid=True"),
+    Mutant(_PLAN, "mode of the step before", "hybrid=self.is_hybrid(step + 1)", "hybrid=self.is_hybrid(max(step, 1))"),
+    Mutant(
+        _PLAN, "training on test positions", 'all_positions(sequences, "train",', 'all_positions(sequences, "test",'
+    ),
+    Mutant(_PLAN, "min_history ignored", "params.split.min_history)", "1)"),
+    Mutant(
+        _PLAN, "candidates.negatives ignored", "negatives=params.candidates.negatives", 'negatives="outside_recent"'
+    ),
+    Mutant(_PLAN, "candidates around another example's target", "keys, goals, excluded", "keys, goals[::-1], excluded"),
+    Mutant(_PLAN, "always the official negatives", "settings.negatives,", '"outside_recent",'),
+    Mutant(_PLAN, "never the official negatives", "settings.negatives,", '"outside_history",'),
+    Mutant(_PLAN, "negatives by another history length", "negatives, settings.history_length", "negatives, 1"),
+    Mutant(
+        _PLAN, "always template 0", "random_integers(words, len(self._writer.templates))", "np.zeros(len(words), int)"
+    ),
+    Mutant(_PLAN, "never the last template", "len(self._writer.templates))", "len(self._writer.templates) - 1)"),
+    Mutant(_PLAN, "the same template in each pass", "_TEMPLATE, passes, chosen", "_TEMPLATE, chosen"),
+    Mutant(_PLAN, "template seed constant", "random_words(settings.seed, _TEMPLATE", "random_words(0, _TEMPLATE"),
+    Mutant(_PLAN, "candidate seed constant", "draw_candidates(settings.seed,", "draw_candidates(0,"),
+    Mutant(_PLAN, "the same candidates in each pass", '"train")), passes, chosen)', '"train")), chosen)'),
+    Mutant(_PLAN, "shuffle seed constant", "random_permutation(self.settings.seed,", "random_permutation(0,"),
+    Mutant(_PLAN, "epoch ignored in the order", "_SHUFFLE + epoch", "_SHUFFLE"),
+    Mutant(
+        _PLAN, "a history one item longer", "batch, settings.history_length)", "batch, settings.history_length + 1)"
+    ),
+    Mutant(
+        _PLAN, "a history one item shorter", "batch, settings.history_length)", "batch, settings.history_length - 1)"
+    ),
+    Mutant(
+        _PLAN, "target one item too early", "self._examples.positions[chosen])", "self._examples.positions[chosen] - 1)"
+    ),
+    Mutant(_PLAN, "curriculum one step late", "self._step(step + 1)[place]", "self._step(max(step, 1))[place]"),
+    Mutant(
+        _PLAN, "curriculum seed constant", "self.settings.n_steps, self.settings.seed)", "self.settings.n_steps, 0)"
+    ),
+    Mutant(_CURRICULUM, "probability 0 at the first step", "return step / n_steps", "return (step - 1) / n_steps"),
+    Mutant(_CURRICULUM, "hybrid first, text last", "uniform < hybrid", "uniform > hybrid"),
+    Mutant(_CURRICULUM, "one draw for all steps", "_STREAM, step))", "_STREAM, 1))"),
+    Mutant(_CURRICULUM, "mode seed constant", "random_words(seed,", "random_words(0,"),
+]
+
+_OPTIMISATION = [
+    Mutant(_RATE, "constant schedule", "if step <= peak:", "if step > peak:\n        return 1.0\n    if True:"),
+    Mutant(_RATE, "a first step without rate", "return step / peak", "return (step - 1) / peak"),
+    Mutant(_RATE, "cosine of one step less", "(n_steps + 1 - peak)", "(n_steps - peak)"),
+    Mutant(_TRAINER, "a step late in the schedule", "rate_factor(done + 1,", "rate_factor(done + 2,"),
+    Mutant(
+        _TRAINER, "the same dropout in each step", "state.global_step + 1, args.process_index", "1, args.process_index"
+    ),
+    Mutant(
+        _TRAINER,
+        "the same dropout in each process",
+        "state.global_step + 1, args.process_index",
+        "state.global_step + 1",
+    ),
+    Mutant(_TRAINER, "precision ignored", 'mixed_precision("train.precision", params.precision)', '"no"'),
+    Mutant(_VALIDATION, "validated on test users", 'candidates.of("validation"', 'candidates.of("test"'),
+    Mutant(
+        _VALIDATION,
+        "answers that aren't the target",
+        "for target in sets.targets]",
+        "for target in sets.candidates[:, 0]]",
+    ),
+    Mutant(_VALIDATION, "both kinds hybrid", "ask(hybrid=False)", "ask(hybrid=True)"),
+    Mutant(_VALIDATION, "validated in full precision", "autocast(params.precision)", 'autocast("float32")'),
+    Mutant(_TUNING, "params.train.projector_lr ignored", "params.train.projector_lr", "params.train.lr"),
+    Mutant(_TUNING, "params.seed ignored", "seed_torch(params.seed)  # again", "seed_torch(0)  # again"),
+    Mutant(_TRAINER, "no warm-up", "warmup_steps=round(params.warmup * n_steps)", "warmup_steps=0"),
+    Mutant(_TRAINER, "no clipping", "max_grad_norm=params.max_grad_norm", "max_grad_norm=1e9"),
+    Mutant(_TRAINER, "weight decay .5", "weight_decay=params.weight_decay", "weight_decay=0.5"),
+    Mutant(_TRAINER, "no weight decay", "weight_decay=self.args.weight_decay", "weight_decay=0.0"),
+    Mutant(_TRAINER, "Adam with L2", "torch.optim.AdamW(", "torch.optim.Adam("),
+    Mutant(_TRAINER, "loss × 3", "model(**inputs) /", "3 * model(**inputs) /"),
+    Mutant(
+        _TRAINER,
+        "mean of the micro-batches' means",
+        "/ num_items_in_batch",
+        "/ (inputs['labels'] != -100).sum() / self.args.gradient_accumulation_steps",
+    ),
+    Mutant(_TRAINER, "number of processes dropped", " * self.accelerator.num_processes", ""),
+    Mutant(_TRAINER, "projector_lr ignored", '"lr": self._projector_lr', '"lr": self.args.learning_rate'),
+    Mutant(_TRAINER, "lr ignored", "learning_rate=params.lr", "learning_rate=1e-3"),
+    Mutant(
+        _TRAINER,
+        "half of the projector left out",
+        "hybrid.projector.parameters()",
+        "hybrid.projector.last.parameters()",
+    ),
+    Mutant(
+        _TRAINER,
+        "no accumulation",
+        "gradient_accumulation_steps=params.batch_size // per_round",
+        "gradient_accumulation_steps=1",
+    ),
+    Mutant(
+        _TRAINER,
+        "examples in another order",
+        "SequentialSampler(self.train_dataset)",
+        "SequentialSampler(self.train_dataset) and list(range(len(self.train_dataset)))[::-1]",
+    ),
+    Mutant(_TRAINER, "a loss that isn't finite", "if not torch.isfinite(loss)", "if False"),
+    Mutant(
+        _TRAINER, "weights not restored", "load_trainable(self.model, Path(resume_from_checkpoint) / _WEIGHTS)", "pass"
+    ),
+    Mutant(_TRAINER, "moments not restored", "load_optimizer(self.optimizer, Path(checkpoint) / _OPTIMIZER)", "pass"),
+    Mutant(_TRAINER, "schedule not restored", "self._restore_schedule()", "pass"),
+    Mutant(
+        _TRAINER, "loss divided once more", "self.loss_is_scaled_for_ga = True", "self.loss_is_scaled_for_ga = False"
+    ),
+    Mutant(_TRAINER, "no step without the projector", "find_unused_parameters=True", "find_unused_parameters=False"),
+    Mutant(_VALIDATION, "validation with dropout", "model.eval()", "pass"),
+    Mutant(_VALIDATION, "mode not restored", "model.train(training)", "pass"),
+    Mutant(_VALIDATION, "mode always training afterwards", "model.train(training)", "model.train()"),
+    Mutant(_VALIDATION, "loss per example", "sum(len(answer) for _, answer in ordered)", "len(ordered)"),
+    Mutant(
+        _VALIDATION,
+        "the last batch left out",
+        "range(0, len(ordered), batch_size)",
+        "range(0, len(ordered) - batch_size, batch_size)",
+    ),
+    Mutant(_CURVE, "probability of the step before", "settings.schedule, step,", "settings.schedule, step - 1,"),
+    Mutant(_CURVE, "mode of the step before", "is_hybrid(step)", "is_hybrid(step - 1)"),
+]
+
+_TENSORS = [
+    Mutant(_PROJECTOR, "outputs scaled the wrong way", "output_rms / _root", "_root"),
+    Mutant(_PROJECTOR, "size of the last chunk alone", "total += ", "total = "),
+    Mutant(_SPLICE, "slots in reverse", "slot_vectors.to(", "slot_vectors.flip(0).to("),
+    Mutant(_MODEL, "slots left empty", "if not len(slot_items):", "if True:"),
+    Mutant(
+        _MODEL,
+        "embedding of the item before",
+        "self.item_embeddings[slot_items]",
+        "self.item_embeddings[slot_items - 1]",
+    ),
+    Mutant(_MODEL, "labels not shifted", "following = labels[:, 1:]", "following = labels[:, :-1]"),
+    Mutant(_MODEL, "states one place late", "states[:, :-1][answers]", "states[:, 1:][answers]"),
+    Mutant(_MODEL, "mean instead of sum", 'reduction="sum"', 'reduction="mean"'),
+    Mutant(_MODEL, "logits in half precision", "(states).float()", "(states)"),
+    Mutant(_BATCHING, "labels one place early", "start = len(prompt.input_ids)", "start = len(prompt.input_ids) - 1"),
+    Mutant(
+        _BATCHING, "the last answer token not learnt", "torch.tensor(answer)", "torch.tensor([*answer[:-1], IGNORED])"
+    ),
+    Mutant(_BATCHING, "slot mask shifted", "torch.tensor(prompt.slot_mask)", "torch.tensor(prompt.slot_mask).roll(1)"),
+    Mutant(
+        _BATCHING, "padding attended", "attention_mask[row, start : start + len(text)] = 1", "attention_mask[row] = 1"
+    ),
+    Mutant(_BATCHING, "prompts padded on the right", "filler_id, left=True)", "filler_id, left=False)"),
+    Mutant(_BATCHING, "examples padded on the left", "filler_id, left=False)", "filler_id, left=True)"),
+    Mutant(_PROJECTOR, "no nonlinearity", "gelu(self.first(embeddings))", "self.first(embeddings)"),
+    Mutant(_PROJECTOR, "inputs scaled the wrong way", "self.first.weight.div_(", "self.first.weight.mul_("),
+    Mutant(_PROJECTOR, "first bias left", "self.first.bias.zero_()", "pass"),
+    Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
+    Mutant(_QUESTIONS, "always template 0", "compose(template,", "compose(0,"),
+    Mutant(_QUESTIONS, "always hybrid", "hybrid=hybrid", "hybrid=True"),
+    Mutant(_QUESTIONS, "history one item longer", "sets), history_length)", "sets), history_length + 1)"),
+    Mutant(_QUESTIONS, "candidates sorted", "row.tolist()", "sorted(row.tolist())"),
+    Mutant(_QUESTIONS, "padding shown as an item", "history[history != PADDING_ID]", "history"),
+    Mutant(_ENCODING, "answers without an end", ", self.eos_id]", "]"),
+    Mutant(
+        _ENCODING,
+        "two beginnings of text",
+        "self._bos = [tokenizer.bos_token_id]",
+        "self._bos = 2 * [tokenizer.bos_token_id]",
+    ),
+]
+
+_PARTS = [
+    Mutant(_ADAPTER, "alpha for rank", "r=lora.rank", "r=lora.alpha"),
+    Mutant(_ADAPTER, "rank for alpha", "lora_alpha=lora.alpha", "lora_alpha=lora.rank"),
+    Mutant(_ADAPTER, "LoRA dropout ignored", "lora_dropout=lora.dropout", "lora_dropout=0.0"),
+    Mutant(
+        _ADAPTER,
+        "LoRA targets ignored",
+        "target_modules=lora.targets",
+        'target_modules=["q_proj"] if lora.targets else []',
+    ),
+    Mutant(_ADAPTER, "projector's size from padding too", "calibrate(vectors[1:]", "calibrate(vectors"),
+    Mutant(_ADAPTER, "projector not calibrated", "projector.calibrate(", "(lambda *_: None)("),
+    Mutant(_ADAPTER, "tuned model in training mode", "return model.eval()", "return model.train()"),
+    Mutant(_ADAPTER, "projector not loaded", "model.projector.load_state_dict(", "dict("),
+    Mutant(_ADAPTER, "projector saved as zeros", "tensor.contiguous()", "(0 * tensor).contiguous()"),
+    Mutant(_ADAPTER, "an adapter of other items", "require_lineage(path, manifest.made_from, made_from)", "pass"),
+    Mutant(_BASE, "base model not frozen", "requires_grad_(requires_grad=False)", "requires_grad_(requires_grad=True)"),
+    Mutant(_BASE, "base model in training mode", ".eval()", ".train()"),
+    Mutant(_BASE, "dtype ignored", "getattr(torch, llm.dtype)", "torch.float32"),
+    Mutant(_BASE, "revision ignored", "revision=llm.revision", 'revision="main"'),
+]
+
+_JUDGING = [
+    Mutant(_GENERATION, "an answer as long as its neighbours", "ids[:limit]", "ids"),
+    Mutant(_GENERATION, "cut answers count as whole", "any(token in encoder.stop_ids for token in ids)", "True"),
+    Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
+    Mutant(_ASKING, "a candidate of a neighbour", "candidates[i].tolist()", "candidates[chunk[0]].tolist()"),
+    Mutant(_MATCHING, "one of several candidates", "if len(named) == 1", "if named"),
+    Mutant(_MATCHING, "narrower titles inside wider ones", "if start + length > covered:", "if True:"),
+    Mutant(_MATCHING, "the narrowest title first", "sorted(found, reverse=True)", "sorted(found)"),
+    Mutant(_ASKING, "the unlikeliest candidate", "argmax(axis=1)", "argmin(axis=1)"),
+    Mutant(_ASKING, "length normalisation ignored", "if params.length_normalized:", "if False:"),
+    Mutant(_ASKING, "always normalised by length", "if params.length_normalized:", "if True:"),
+    Mutant(_ASKING, "scores of a neighbour", "scores[chunk] = found", "scores[chunk[::-1]] = found"),
+    Mutant(_ASKING, "choice of a neighbour", "matched[chunk] =", "matched[chunk[::-1]] ="),
+    Mutant(
+        _ASKING,
+        "asked in the prompts' order, answered by length",
+        "batch = [prompts[i] for i in chunk]",
+        "batch = [prompts[i] for i in sorted(chunk)]",
+    ),
+    Mutant(_SCORING, "likelihood upside down", "return -np.bincount", "return np.bincount"),
+    Mutant(_SCORING, "answers see each other", "same & earlier", "earlier"),
+    Mutant(_SCORING, "answers see their future", "same & earlier", "same"),
+    Mutant(
+        _SCORING,
+        "answers see padding",
+        "prompt_mask.bool()[:, None, :]",
+        "torch.ones_like(prompt_mask).bool()[:, None, :]",
+    ),
+    Mutant(_SCORING, "answers one position late", "keepdim=True) + offsets", "keepdim=True) + offsets + 1"),
+    Mutant(
+        _SCORING,
+        "positions count padding",
+        "(prompt_mask.cumsum(dim=1) - 1)",
+        "(torch.ones_like(prompt_mask).cumsum(dim=1) - 1)",
+    ),
+    Mutant(_SCORING, "the last token not scored", "targets += answer", "targets += [*answer[:-1], -100]"),
+    Mutant(
+        _SCORING,
+        "the last token but one begins the answer",
+        "first.last_hidden_state[:, -1:]",
+        "first.last_hidden_state[:, -2:-1]",
+    ),
+    Mutant(_GENERATION, "answers sampled", "do_sample=False", "do_sample=True"),
+    Mutant(
+        _GENERATION,
+        "padding read",
+        'attention_mask=batch["attention_mask"]',
+        'attention_mask=torch.ones_like(batch["attention_mask"])',
+    ),
+    Mutant(_MATCHING, "case counts", "text.casefold()", "text"),
+    Mutant(_METRICS, "an invalid answer is a hit", "correct & valid", "correct"),
+    Mutant(_METRICS, "draws counted as users", "len(np.unique(users))", "len(users)"),
+    Mutant(_RECOMMENDERS, "another cut-off", "gains(rank, 10)", "gains(rank, 1)"),
+    Mutant(_RECOMMENDERS, "hits at 2", "rank == 1", "rank <= 2"),
+    Mutant(
+        _RECOMMENDERS,
+        "history of another example",
+        "shown, example, sets.candidates",
+        "shown[::-1], example, sets.candidates",
+    ),
+    Mutant(_RECOMMENDERS, "history cut short", "sets.select(first)), length)", "sets.select(first)), 1)"),
+    Mutant(_STATISTICS, "90 % intervals", "_CONFIDENCE = 0.95", "_CONFIDENCE = 0.9"),
+    Mutant(_STATISTICS, "one-sided quantile", "stats.norm.ppf((1 + _CONFIDENCE) / 2)", "stats.norm.ppf(_CONFIDENCE)"),
+    Mutant(_STATISTICS, "Wilson's centre", "share + z**2 / (2 * size)", "share + z**2 / size"),
+    Mutant(_STATISTICS, "Wilson's width", "z**2 / (4 * size**2)", "z**2 / size**2"),
+    Mutant(_STATISTICS, "variance without its correction", "n_users / (n_users - 1) * float", "float"),
+    Mutant(_STATISTICS, "variance for equal clusters only", "totals - share * sizes", "totals - share * sizes.mean()"),
+    Mutant(_STATISTICS, "draws counted as independent", "variance, n_users, n_hits", "variance, n_hits, n_hits"),
+    Mutant(_STATISTICS, "users counted, draws ignored", "variance, n_users, n_hits", "variance, n_users, n_users"),
+    Mutant(_STATISTICS, "no lower bound of the size", "variance, n_users, n_hits", "variance, 1, n_hits"),
+    Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1)", "len(sizes))"),
+]
+
+MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_TENSORS, *_PARTS, *_JUDGING]

@@ -1,0 +1,170 @@
+"""Mutation testing: each listed change, made in a copy of the tree, must make a test fail. Run by `make mutation`.
+
+python -m tests.mutation.run [WORD …]    only mutants with one of the words in their file or name
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.mutation.mutants import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = {  # the fast tests that must notice a change in a file or room
+    "llara_core/prompting": ["tests/prompting", "tests/finetuning/test_planned_prompts.py"],
+    "llara_core/finetuning/curriculum.py": ["tests/finetuning/test_curriculum.py"],
+    "llara_core/finetuning/plan.py": [
+        "tests/finetuning/test_planned_prompts.py",
+        "tests/finetuning/test_plan.py",
+        "tests/finetuning/test_tuning.py",
+    ],
+    "llara_core/finetuning": ["tests/finetuning"],
+    "llara_core/hybrid": ["tests/hybrid"],
+    "llara_core/evaluation": ["tests/evaluation"],
+}
+PROCESSES = 2
+TIMEOUT = 600  # seconds for the tests of one mutant
+_FIRST_FAILURE, _OUTPUT = "first-failure.txt", "output.txt"
+
+
+def main(words: list[str]) -> int:
+    """Test the tree as it is, then every mutant; return the exit status."""
+    chosen = [m for m in MUTANTS if not words or any(word in m.file or word in m.name for word in words)]
+    if lost := [f"{m.file}: {m.name}: {m.old!r} must stand there once" for m in chosen if occurrences(m) != 1]:
+        print("\n".join(lost))
+        return 2
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", PYTHONDONTWRITEBYTECODE="1")
+    _import_libraries()
+    verdicts: dict[Mutant | None, str] = {}
+    for part in ([None], list(chosen)):  # first the tree as it is: it must pass
+        _judge_all(part, verdicts)
+        if not verdicts[None].startswith("SURVIVED"):
+            print("the tests must pass without a mutant")
+            return 2
+    survivors = [mutant for mutant in chosen if not verdicts[mutant].startswith("killed")]
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed")
+    for mutant in survivors:
+        print(f"{verdicts[mutant]}  {mutant.file}: {mutant.name}")
+    return 1 if survivors else 0
+
+
+def occurrences(mutant: Mutant) -> int:
+    """How often the mutant's text stands in its file."""
+    return (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+
+
+def _import_libraries() -> None:
+    """Import once, for all processes to come, what takes each of them longer than most tests; none of our own code."""
+    import accelerate  # noqa: F401
+    import hypothesis  # noqa: F401
+    import peft  # noqa: F401
+    import pydantic  # noqa: F401
+    import pytest  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import transformers.models.llama.modeling_llama
+    import transformers.trainer  # noqa: F401
+
+
+@dataclass
+class _Running:
+    mutant: Mutant | None
+    folder: TemporaryDirectory[str]
+    started: float
+
+    def verdict(self, status: int) -> str:
+        """Word the outcome; pytest's status is 0 when all passed and 1 when a test failed."""
+        if os.WIFSIGNALED(status):
+            return f"killed by no end within {TIMEOUT} s"
+        failure = Path(self.folder.name, _FIRST_FAILURE)
+        match os.WEXITSTATUS(status):
+            case 0:
+                return "SURVIVED"
+            case 1 if failure.is_file():
+                return f"killed by {failure.read_text()}"
+        return "BROKEN: " + " ".join(Path(self.folder.name, _OUTPUT).read_text().splitlines()[-2:])
+
+
+def _judge_all(mutants: list[Mutant | None], verdicts: dict[Mutant | None, str]) -> None:
+    """Test so many mutants at a time, each in a process of its own, and tell each verdict."""
+    waiting, running = list(mutants), dict[int, _Running]()
+    while waiting or running:
+        while waiting and len(running) < PROCESSES:
+            run = _Running(waiting.pop(0), TemporaryDirectory(prefix="llara-mutant-"), time.monotonic())
+            running[_fork(run)] = run
+        for pid, run in list(running.items()):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            seconds = time.monotonic() - run.started
+            if not done and seconds > TIMEOUT:
+                os.killpg(pid, signal.SIGKILL)  # with the processes that the tests have started
+            elif done:
+                verdicts[run.mutant] = run.verdict(status)
+                name = f"{run.mutant.file}: {run.mutant.name}" if run.mutant else "no mutant"
+                print(f"{seconds:4.0f} s  {name}  {verdicts[run.mutant]}", flush=True)
+                run.folder.cleanup()
+                del running[pid]
+        time.sleep(0.1)
+
+
+def _fork(run: _Running) -> int:
+    folder = Path(run.folder.name)
+    _copy_tree(folder)
+    if run.mutant is None:
+        tests = ["tests/prompting", "tests/finetuning", "tests/hybrid", "tests/evaluation"]
+    else:
+        path = folder / run.mutant.file
+        path.write_text(path.read_text(encoding="utf-8").replace(run.mutant.old, run.mutant.new), encoding="utf-8")
+        tests = TESTS.get(run.mutant.file) or TESTS[str(Path(run.mutant.file).parent)]
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        try:
+            status = _run_tests(folder, tests)
+        except BaseException:  # noqa: BLE001
+            status = 70
+        os._exit(status)
+    return pid
+
+
+def _run_tests(folder: Path, tests: list[str]) -> int:
+    """Run pytest inside the copy, whose code wins over the installed one and over this module's."""
+    import pytest
+
+    output = os.open(folder / _OUTPUT, os.O_WRONLY | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(folder)
+    sys.path[0] = str(folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    options = ["-x", "--tb=no", "--basetemp", str(folder / "tmp")]
+    return int(pytest.main([*options, *tests], plugins=[_FirstFailure(folder / _FIRST_FAILURE)]))
+
+
+class _FirstFailure:
+    """A pytest plugin that writes down which test failed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self._path.write_text(report.nodeid)
+
+
+def _copy_tree(folder: Path) -> None:
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
