@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from llara_core.datasets.log import Repairs
 from llara_core.datasets.own_table import read_catalogue
 from llara_core.datasets.reading import read_raw
 from llara_core.params.datasets import Dataset, PartitionedData
@@ -31,7 +32,7 @@ class _Prepared:
     item_ids: pa.Array
     titles: list[str]
     user_splits: dict[Any, str] | None
-    repairs: dict[str, int]
+    repairs: Repairs
 
 
 def preprocess(params_path: ParamsPath = PARAMS) -> None:

@@ -47,7 +47,7 @@ def read_amazon(folder: Path, category: str) -> RawLog:
     ids, titles, changes = titled_catalogue(metadata["parent_asin"], metadata["title"])
     kept, dropped = drop_untitled(folder, complete, "parent_asin", ids, _MOST_UNTITLED)
     columns = [kept["user_id"], kept["parent_asin"], kept["rating"], pc.divide(kept["timestamp"], 1000)]
-    counted = {name: count for name, count in (repairs | dropped | changes).items() if count}
+    counted = {name: count for name, count in {**repairs, **dropped, **changes}.items() if count}
     return RawLog(pa.table(columns, names=COLUMNS), ids, titles, repairs=counted)
 
 

@@ -62,7 +62,8 @@ def _read_artists(path: Path) -> tuple[pa.Array, list[str], dict[str, int]]:
             continue
         if len(fields) < 2 or not fields[0].isdecimal():
             raise DataError(f"{path}: line {number}: must be id, name and addresses divided by tabs; got {line[:80]!r}")
-        names[int(fields[0])] = fields[1]
+        if names.setdefault(int(fields[0]), fields[1]) != fields[1]:
+            raise DataError(f"{path}: line {number}: ids must be unique, got {fields[0]} with another name")
     ids = sorted(names)
     titles, repairs = clean_titles([names[artist] for artist in ids])
     return pa.array(ids, pa.int64()), titles, repairs

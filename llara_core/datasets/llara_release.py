@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llara_core.datasets.log import COLUMNS, RawLog
 from llara_core.datasets.movielens_100k import read_movies
-from llara_core.datasets.safe_pickle import read_frame
+from llara_core.datasets.pickled_frame import read_frame
 from llara_core.datasets.text_lines import existing, lines
 from llara_core.datasets.titles import clean_titles
 from llara_core.errors import DataError
@@ -35,6 +35,8 @@ def read_llara_release(folder: Path) -> RawLog:
         for items in _sequences(folder / name, n_items=len(titles)):
             user_splits[len(sequences)] = split
             sequences.append(items)
+    if not sequences:
+        raise DataError(f"{folder}: {', '.join(_FILES.values())} must hold windows, got none")
     lengths = np.array([len(items) for items in sequences])
     n = int(lengths.sum())
     columns = [
@@ -66,17 +68,19 @@ def _read_names(path: Path) -> list[str]:
 def _sequences(path: Path, n_items: int) -> list[list[int]]:
     """Join the windows of each user into the sequence that they were cut from."""
     frame = read_frame(path)
-    if missing := [name for name in _FRAME if name not in frame.columns]:
-        raise DataError(
-            f"{path}: must have the columns {', '.join(missing)}, found {', '.join(map(str, frame.columns))}"
-        )
+    if missing := [name for name in _FRAME if name not in frame]:
+        raise DataError(f"{path}: must have the columns {', '.join(missing)}, found {', '.join(frame)}")
     joined: list[list[int]] = []
     for row, (window, following) in enumerate(zip(frame["seq"], frame["next"], strict=True)):
-        history = [int(item) for item in window if item != n_items]
+        if not (isinstance(window, list) and all(type(item) is int for item in [*window, following])):
+            raise DataError(f"{path}: row {row}: seq must be a list of whole numbers, and next a whole number")
+        history = [item for item in window if item != n_items]
         if not all(0 <= item < n_items for item in [*history, following]):
-            raise DataError(f"{path}: row {row}: items must lie in 0..{n_items - 1}, got {[*history, following]}")
+            raise DataError(
+                f"{path}: row {row}: items must lie in 0..{n_items - 1}, got {str([*history, following])[:80]}"
+            )
         if joined and history and history == joined[-1][-len(window) :]:
-            joined[-1].append(int(following))
+            joined[-1].append(following)
         else:
-            joined.append([*history, int(following)])
+            joined.append([*history, following])
     return joined

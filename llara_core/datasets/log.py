@@ -1,10 +1,12 @@
 """What every reader returns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+Repairs = Mapping[str, int | str]  # how often what was mended, or an example of it
 COLUMNS = ("user", "item", "rating", "timestamp")
 
 
@@ -18,11 +20,11 @@ class RawLog:
         item_ids: [n] unique raw ids, of the type of `item`.
         titles: [n] clean, unique, non-empty.
         user_splits: raw user → split, where the dataset comes with a split of its own.
-        repairs: what was counted and mended while reading, for the report.
+        repairs: what was counted and mended while reading, for the report; an example of what can be doubted.
     """
 
     interactions: pa.Table
     item_ids: pa.Array
     titles: list[str]
     user_splits: dict[Any, str] | None = None
-    repairs: dict[str, int] = field(default_factory=dict)
+    repairs: Repairs = field(default_factory=dict)

@@ -8,7 +8,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from llara_core.datasets.catalogue import drop_untitled, titled_catalogue
-from llara_core.datasets.log import COLUMNS, RawLog
+from llara_core.datasets.log import COLUMNS, RawLog, Repairs
 from llara_core.datasets.text_lines import existing
 from llara_core.errors import DataError
 from llara_core.params.datasets import OwnData, PartitionedData
@@ -52,7 +52,7 @@ def read_own_table(folder: Path, dataset: OwnData) -> RawLog:
     return RawLog(log, ids, titles, repairs={**repairs, **dropped, **changes})
 
 
-def read_catalogue(folder: Path, dataset: PartitionedData) -> tuple[pa.Array, list[str], dict[str, int]]:
+def read_catalogue(folder: Path, dataset: PartitionedData) -> tuple[pa.Array, list[str], Repairs]:
     """Read the items file in `folder`: unique raw ids in ascending order, clean titles, and what was mended.
 
     Raises:
@@ -86,7 +86,10 @@ def _ids(path: Path, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
             raise DataError(f"{path}: column {column} must hold ids ≥ 0, got {smallest}")
         return pc.cast(values, pa.int64())
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return pc.cast(values, pa.string())
+        texts = pc.cast(values, pa.string())
+        if empty := pc.sum(pc.match_substring_regex(texts, r"^\s*$")).as_py():
+            raise DataError(f"{path}: column {column} must have an id in every row, got {empty} empty ones")
+        return texts
     raise DataError(f"{path}: column {column} must hold whole numbers or texts, got {values.type}")
 
 

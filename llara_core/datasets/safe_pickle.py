@@ -1,55 +1,71 @@
-"""Reading pickled pandas frames of others without letting them run anything.
+"""Reading pickles of others as mere structure: no name in them is resolved, nothing that they name is called or built.
 
-A pickle is a program that may call any importable function. This reader resolves only the names that rebuild frames of
-numbers, texts and lists, and refuses every other name before it could be called.
+A pickle is a program that calls importable things by name. Even harmless ones, such as numpy.ndarray, do harm with
+forged arguments. Here each allowed name stands for a record of the arguments that it was called with, and every other
+name is refused. What the records mean is for their reader to check (`pickled_frame`).
 """
 
-import importlib
+import io
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import pandas as pd
-
+from llara_core.datasets.text_lines import existing
 from llara_core.errors import DataError
 
-_ALLOWED = {
-    "builtins": {"slice"},
-    "numpy": {"dtype", "ndarray"},
-    "numpy._core.multiarray": {"_reconstruct", "scalar"},
-    "numpy._core.numeric": {"_frombuffer"},
-    "pandas": {"DataFrame", "Index", "RangeIndex"},  # where pandas 3 says that they are from
-    "pandas._libs.internals": {"_unpickle_block"},
-    "pandas.core.frame": {"DataFrame"},
-    "pandas.core.indexes.base": {"Index", "_new_Index"},
-    "pandas.core.indexes.range": {"RangeIndex"},
-    "pandas.core.internals.managers": {"BlockManager"},
-}
+_MOST_BYTES = 1 << 26  # a byte may become an object of a hundred bytes
 
 
-class _FrameUnpickler(pickle.Unpickler):
+class Record:
+    """What a pickle wanted to build: `args` of the call, and `state` that it was given afterwards.
+
+    Its class, made for one name, is all that a pickle gets hold of. With `__setstate__` and without a `__dict__`,
+    neither the class nor the record can be changed otherwise.
+    """
+
+    __slots__ = ("args", "state")
+    args: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *args: Any) -> Self:
+        """Keep the arguments, for NEWOBJ as for a call."""
+        record = super().__new__(cls)
+        record.args, record.state = args, None
+        return record
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep the state."""
+        self.state = state
+
+
+def stand_in(name: str) -> type[Record]:
+    """Return a class of records for what is called `name`."""
+    return type(name, (Record,), {"__slots__": ()})
+
+
+class _Unpickler(pickle._Unpickler):  # the one in C reserves as much memory as a forged index of its memo tells it to
+    def __init__(self, content: bytes, allowed: Mapping[tuple[str, str], type[Record]]) -> None:
+        super().__init__(io.BytesIO(content))
+        self._allowed = allowed
+
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
-        if name not in _ALLOWED.get(module, ()):
+        if (found := self._allowed.get((module, name))) is None:
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
-        return getattr(importlib.import_module(module), name)
+        return found
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Return the pandas frame that is pickled at `path`.
+def read_records(path: Path, allowed: Mapping[tuple[str, str], type[Record]]) -> Any:
+    """Return what is pickled at `path`, with a record wherever something was to be built by (module, name).
 
     Raises:
-        DataError: the file is missing or broken, holds something else, or wants to call what isn't allowed.
+        DataError: the file is missing, too large or broken, or names what isn't allowed.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; run `dvc repro fetch`")
+    if (size := existing(path).stat().st_size) > _MOST_BYTES:
+        raise DataError(f"{path}: must have at most {_MOST_BYTES} bytes, got {size}")
     try:
-        with path.open("rb") as file:
-            frame = _FrameUnpickler(file).load()
+        return _Unpickler(path.read_bytes(), allowed).load()
     except pickle.UnpicklingError as error:
         raise DataError(f"{path}: must be a pickled frame of plain columns: {error}") from error
-    except (EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError, UnicodeDecodeError) as error:
+    except Exception as error:  # a forged program can fail in any way
         raise DataError(f"{path}: not a complete pickled frame ({type(error).__name__}: {error})") from error
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"{path}: must be a pickled pandas frame, got {type(frame).__name__}")
-    return frame

@@ -50,7 +50,7 @@ def read_steam(folder: Path) -> RawLog:
         pa.nulls(len(reviews), pa.float32()),
         _seconds(folder, reviews["date"]),
     ]
-    counted = {name: count for name, count in (repairs | dropped | changes).items() if count}
+    counted = {name: count for name, count in {**repairs, **dropped, **changes}.items() if count}
     return RawLog(pa.table(columns, names=COLUMNS), ids, titles, repairs=counted)
 
 

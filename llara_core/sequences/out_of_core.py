@@ -128,6 +128,11 @@ class _Log:
         for name, count in zip((columns.user, columns.item, columns.timestamp), missing, strict=True):
             if count:
                 raise DataError(f"the raw data must have a {name} in every interaction, got {count} without")
+        for column, name in (("u", columns.user), ("i", columns.item)):
+            if self._type(column) == "VARCHAR":
+                blank = f"SELECT count(*) FROM raw WHERE regexp_full_match({column}, '\\s*')"
+                if count := self.rows(blank)[0][0]:
+                    raise DataError(f"the raw data must have a {name} in every interaction, got {count} empty ones")
         unlisted = self.rows("SELECT count(*) FROM raw ANTI JOIN catalogue ON raw.i = catalogue.i")[0][0]
         if unlisted > _MOST_UNTITLED * n:
             raise DataError(f"at most {_MOST_UNTITLED:.0%} of interactions may lack a title, got {unlisted}")

@@ -38,6 +38,7 @@ def test_by_hand(raw: Path) -> None:
         ),
         ("user_taggedartists-timestamps.dat", TAGS[30:], r"timestamps.dat: line 1: must be the header userID"),
         ("artists.dat", ARTISTS + "x\ty\n", r"artists.dat: line 4: must be id, name"),
+        ("artists.dat", ARTISTS + "9\tBjork\n", r"artists.dat: line 4: ids must be unique, got 9 with another name"),
         ("artists.dat", "", r"artists.dat: must not be empty"),
     ],
 )

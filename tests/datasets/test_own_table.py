@@ -103,6 +103,28 @@ def test_few_untitled_items_are_dropped_and_counted(tmp_path: Path, dataset: Own
     assert log.repairs["interactions_without_title_dropped"] == 1
 
 
+@pytest.mark.parametrize("users", [["", "bob"], [None, "bob"], ["\t", "bob"]])
+def test_a_parquet_user_must_not_be_empty(tmp_path: Path, dataset: OwnData, users: list) -> None:
+    columns = {"who": users, "what": [7, 9], "when": [1, 2], "name": ["Heat", "Alien"], "stars": [1.0, 2.0]}
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    changes = {"source": "parquet", "interactions": Path("log.parquet")}
+    with pytest.raises(DataError, match=r"log.parquet: column who must have an id in every row, got 1 "):
+        read_own_table(tmp_path, dataset.model_copy(update=changes))
+
+
+def test_an_item_with_several_titles_is_counted_with_an_example(tmp_path: Path, dataset: OwnData) -> None:
+    rows = "ann,7,1,Heat,1\nbob,9,2,Alien (1979),1\nann,9,3, Alien,1\nbob,9,4,Alien,1\neve,9,5,Zeta,1\n"
+    rows += "eve,11,6,Babe,1\nann,11,7,Babe,1\nann,12,8,B,1\nbob,12,9,A,1\n"
+    for text in (rows, "".join(reversed(rows.splitlines(keepends=True)))):
+        (tmp_path / "log.csv").write_text("who,what,when,name,stars\n" + text)
+        log = read_own_table(tmp_path, dataset)
+        assert log.titles == ["Heat", "Alien", "Babe", "A"]
+        assert log.repairs == {
+            "items_with_several_titles": 2,
+            "items_with_several_titles_example": "9: 'Alien', not 'Alien (1979)'",
+        }
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -112,6 +134,9 @@ def test_few_untitled_items_are_dropped_and_counted(tmp_path: Path, dataset: Own
         ("ann,7,100", "ann,7,soon", r"column when must hold seconds, milliseconds or dates, got string"),
         ("ann,7,100", "ann,7,1513468800123", r"times of one unit, got seconds and milliseconds"),
         ("ann,7,", "ann,,", r"column what must have an id in every row, got 1 without"),
+        ("ann,7", ",7", r"log.csv: column who must have an id in every row, got 1 empty ones"),
+        ("ann,7", " ,7", r"log.csv: column who must have an id in every row, got 1 empty ones"),
+        ("ann,7", '"",7', r"log.csv: column who must have an id in every row, got 1 empty ones"),
         ("Heat", " ", r"at most 1% of interactions may lack a title, got 1"),
         ("ann,7,100,Heat,4", "ann,7", r"not readable as csv"),
         ("Heat,4", "Heat,good", r"column stars must hold numbers, got string"),

@@ -98,6 +98,8 @@ def test_units_of_time_are_recognised(tmp_path: Path, times: list, seconds: list
     ("changes", "expected"),
     [
         ({"user": [1, None]}, "must have a who in every interaction, got 1 without"),
+        ({"user": ["ann", ""]}, "must have a who in every interaction, got 1 empty ones"),
+        ({"user": [" \t", "ann"]}, "must have a who in every interaction, got 1 empty ones"),
         ({"item": [1, 9]}, "at most 1% of interactions may lack a title, got 1"),
         ({"user": [1, -2]}, "must have ids ≥ 0, got -2"),
         ({"timestamp": [10, 1513468800999]}, "times of one unit, got seconds and milliseconds"),
