@@ -92,7 +92,7 @@ def tune(params: Params, tables: Processed, embeddings: ItemEmbeddings, checkpoi
     LOGGER.info("validation loss on answer tokens, tuned:   %s", _show(tuned))
     losses = {"untuned": untuned, "tuned": tuned, "n_examples": len(questions["hybrid"])}
     curve = [entry for entry in trainer.state.log_history if "loss" in entry]
-    manifest = _manifest(params, plan, {**tables.lineage, "embeddings": embeddings.digest})
+    manifest = _manifest(params, plan, embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest})
     return Tuned(adapted, model, manifest, curve, {**_counts(plan, model), "validation_loss": losses})
 
 

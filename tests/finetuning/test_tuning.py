@@ -69,7 +69,7 @@ def small(params: Params, llama_folder: Path) -> Params:
 def inputs(split_sequences: Sequences, candidates: CandidateSets, item_embeddings: np.ndarray) -> Inputs:
     titles = pa.array(TITLES[1:])
     items = Items(titles, titles, np.ones(N_ITEMS, np.int32))
-    return Processed(items, split_sequences, candidates), ItemEmbeddings(item_embeddings, {})
+    return Processed(items, split_sequences, candidates), ItemEmbeddings(item_embeddings, {"recommender": "that"})
 
 
 def test_only_positions_before_train_end_are_planned(
@@ -128,6 +128,12 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     for name, expected in results[0].items():
         assert torch.equal(results[1][name], expected), name
         assert torch.equal(results[2][name], expected), name
+    tables, _ = inputs
+    made_from = tuned.manifest.made_from
+    assert {name: made_from[name] for name in ("items", "sequences")} == tables.lineage
+    assert made_from["recommender"] == "that"
+    assert set(made_from) == {"items", "sequences", "recommender", "embeddings", "llm"}
+    assert tuned.manifest.modes == (["text", "hybrid"] if tuned.report["hybrid_steps"] < 3 else ["hybrid"])
     losses = tuned.report["validation_loss"]
     assert losses["n_examples"] == 1
     assert losses["tuned"] != losses["untuned"]
