@@ -18,12 +18,13 @@ from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.projector import Projector
 from llara_core.params.base import Section
 from llara_core.params.datasets import Nouns
+from llara_core.params.loading import describe_problems
 from llara_core.params.sections import Llm, Lora, Prompt
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.files import write_json
 from llara_core.tables.lineage import Lineage, require_lineage
 
-_MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
+_MANIFEST, _PROJECTOR, _LORA = "llara.json", "projector.safetensors", "adapter_model.safetensors"
 
 
 class AdapterManifest(Section):
@@ -104,7 +105,9 @@ def read_manifest(folder: Path, made_from: Lineage) -> AdapterManifest:
         raise ArtifactError(f"{path}: no such file; run `dvc repro finetune`")
     try:
         manifest = AdapterManifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
+        raise ArtifactError(f"{path}: not a readable manifest: {describe_problems(error)}") from error
+    except ValueError as error:
         raise ArtifactError(f"{path}: not a readable manifest: {str(error).splitlines()[0]}") from error
     require_lineage(path, manifest.made_from, made_from)
     return manifest
@@ -118,6 +121,8 @@ def load_adapter(
     Raises:
         ArtifactError: weights are missing or don't fit the base model.
     """
+    if not (folder / _LORA).is_file():  # peft would look for a pickle instead, and then on the hub
+        raise ArtifactError(f"{folder / _LORA}: no such file; run `dvc repro finetune`")
     try:
         adapted = peft.PeftModel.from_pretrained(llm, str(folder))
         model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector_hidden)

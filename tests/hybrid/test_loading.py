@@ -302,8 +302,18 @@ def test_an_adapter_may_not_name_a_path(tmp_path: Path, manifest: AdapterManifes
     llm = params.llms["smollm2-135m"].model_dump(mode="json")
     content = manifest.model_dump(mode="json") | {"llm": llm | {field: "/home/victim/.bashrc"}}
     (tmp_path / "llara.json").write_text(json.dumps(content))
-    with pytest.raises(ArtifactError, match="llara.json: not a readable manifest"):
+    with pytest.raises(ArtifactError, match=rf"llara.json: not a readable manifest: llm.*{field} must match"):
         read_manifest(tmp_path, LINEAGE)
+
+
+def test_an_adapter_without_its_weights_is_not_looked_for_elsewhere(
+    tmp_path: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
+) -> None:
+    adapted = attach_lora(llama, LORA, manifest.llm)
+    save_adapter(tmp_path, adapted, build_hybrid(adapted.get_base_model(), item_embeddings, 6).projector, manifest)
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
+    with pytest.raises(ArtifactError, match="adapter_model.safetensors: no such file"):
+        load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
 
 
 def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterManifest) -> None:
