@@ -24,7 +24,8 @@ from llara_core.prompting.segments import Mode
 from llara_core.runtime.files import write_json
 from llara_core.tables.lineage import Lineage, require_lineage
 
-_MANIFEST, _PROJECTOR, _LORA = "llara.json", "projector.safetensors", "adapter_model.safetensors"
+_MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
+_LORA, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 class AdapterManifest(Section):
@@ -89,6 +90,10 @@ def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, ma
     # False: the vocabulary is the base model's; peft would look on the hub to find that out.
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    # A set to peft, which writes it in another order in every process.
+    config["target_modules"] = sorted(config["target_modules"])
+    write_json(folder / _CONFIG, config)
     weights = {name: tensor.contiguous().cpu() for name, tensor in projector.state_dict().items()}
     save_file(weights, folder / _PROJECTOR)
     write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))

@@ -78,7 +78,8 @@ def reproduced(run: Run) -> str:
 def _results(repository: Path) -> dict[str, str]:
     tables = sorted(repository.glob("data/**/*.parquet"))
     reports = sorted(set(repository.glob("metrics/*.json")) - set(repository.glob("metrics/*_timing.json")))
-    return {path.name: sha256_of(path) for path in [*tables, *reports]}
+    adapter = sorted(repository.glob("data/adapter/*"))
+    return {path.name: sha256_of(path) for path in [*tables, *reports, *adapter]}
 
 
 @pytest.mark.usefixtures("reproduced")
@@ -137,7 +138,7 @@ def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path)
     assert not list((repository / ".llara/checkpoints").glob("*/*/step-*"))
     assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
-    assert len(before) == 5 + 6
+    assert len(before) == 5 + 6 + 4
 
 
 @pytest.mark.usefixtures("reproduced")
