@@ -7,9 +7,9 @@ name is refused. What the records mean is for their reader to check (`pickled_fr
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from llara_core.datasets.text_lines import existing
 from llara_core.errors import DataError
@@ -44,10 +44,47 @@ def stand_in(name: str) -> type[Record]:
     return type(name, (Record,), {"__slots__": ()})
 
 
+def _require_plain_keys(keys: Sequence[Any]) -> None:
+    """Let nothing nested be hashed: that takes time without end, or more stack than there is."""
+    if strange := [key for key in keys if type(key) not in (str, bytes, int, float, bool, type(None))]:
+        raise pickle.UnpicklingError(f"a {type(strange[0]).__name__} is not allowed as a key")
+
+
 class _Unpickler(pickle._Unpickler):  # the one in C reserves as much memory as a forged index of its memo tells it to
+    stack: list[Any]
+
     def __init__(self, content: bytes, allowed: Mapping[tuple[str, str], type[Record]]) -> None:
         super().__init__(io.BytesIO(content))
         self._allowed = allowed
+
+    def load_setitem(self) -> None:
+        """Put one entry into a dict."""
+        _require_plain_keys(self.stack[-2:-1])
+        super().load_setitem()  # type: ignore[misc]
+
+    def load_setitems(self) -> None:
+        """Put the entries since the last mark into a dict."""
+        _require_plain_keys(self.stack[::2])
+        super().load_setitems()  # type: ignore[misc]
+
+    def load_dict(self) -> None:
+        """Make a dict of the entries since the last mark."""
+        _require_plain_keys(self.stack[::2])
+        super().load_dict()  # type: ignore[misc]
+
+    def refuse_sets(self) -> None:
+        """Frames hold none, and their elements would be hashed."""
+        raise pickle.UnpicklingError("sets are not allowed")
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        pickle.EMPTY_SET[0]: refuse_sets,
+        pickle.ADDITEMS[0]: refuse_sets,
+        pickle.FROZENSET[0]: refuse_sets,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         if (found := self._allowed.get((module, name))) is None:

@@ -1,6 +1,7 @@
 """Which candidate an answer names, in view of the whole catalogue."""
 
 import re
+import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -87,6 +88,10 @@ def _single_spaced(text: str) -> str:
 
 
 def _words(text: str) -> _Words:
-    """Words and punctuation marks in lower case, without quotation marks around all and without a final full stop."""
-    bare = _single_spaced(text.casefold()).strip("\"'“”‘’").removesuffix(".")
-    return tuple(re.findall(r"\w+|[^\w\s]", bare))
+    """Words and punctuation marks in lower case, without quotation marks around all and without a final full stop.
+
+    An apostrophe inside a word belongs to it: "I'm" isn't the film "M". Letters with accents are one however encoded.
+    """
+    plain = unicodedata.normalize("NFC", text.casefold()).replace("’", "'")
+    bare = _single_spaced(plain).strip("\"'“”‘").removesuffix(".")
+    return tuple(re.findall(r"\w+(?:'\w+)*|[^\w\s]", bare))

@@ -21,8 +21,9 @@ TITLES = [
     "Alien Resurrection",
     "The Next Karate Kid",
     "$",
+    "What’s Eating Amélie?",
 ]
-ALIEN, ALIEN_3, HEAT, MONSTERS, M, PIANO, IT, DOTS, DOT, LOUD_HEAT, RESURRECTION, KARATE, DOLLAR = range(1, 14)
+ALIEN, ALIEN_3, HEAT, MONSTERS, M, PIANO, IT, DOTS, DOT, LOUD_HEAT, RESURRECTION, KARATE, DOLLAR, EATING = range(1, 15)
 MATCHER = TitleMatcher(TITLES)
 
 
@@ -63,6 +64,13 @@ MATCHER = TitleMatcher(TITLES)
         ("It costs $ 5... Alien", [ALIEN, DOTS, DOLLAR, DOT], ALIEN),  # nor are punctuation marks titles in an answer
         # Neither.
         ("Aliens", [ALIEN, HEAT], None),
+        # An apostrophe is part of a word; curly or straight, and accents composed or not, are the same.
+        ("I'm not sure", [M, HEAT], None),
+        ("I'm going with Heat", [M, HEAT], HEAT),
+        ("I’m going with Heat", [M, HEAT], HEAT),
+        ("Heat's sequel", [M, HEAT], None),
+        ("What's Eating Ame\u0301lie?", [EATING, M], EATING),
+        ("It is what’s eating amélie? I think", [EATING, M], EATING),
         ("Mmm", [M, HEAT], None),
         ("Jaws", [ALIEN, HEAT], None),
         # Nothing, or nothing but punctuation.

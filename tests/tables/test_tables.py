@@ -179,6 +179,11 @@ def test_candidates_survive_a_round_trip(
     [
         ({"candidates": [[1, 3], [1, 2]]}, "row 1: candidates must be distinct and hold the target 3 once"),
         ({"candidates": [[1, 3], [3, 3]]}, "row 1: candidates must be distinct and hold the target 3 once"),
+        ({"candidates": [[1, 3, 2], [1, 1, 3]]}, "row 1: candidates must be distinct and hold the target 3 once"),
+        (
+            {"positions": [0, 2], "targets": [2, 3], "candidates": [[1, 2], [3, 2]]},
+            "row 0: position must be one of the user's in test with an item before it, got 0",
+        ),
         ({"candidates": [[1, 3], [3, 999_999]]}, r"row 1: candidates must lie in 1..3, got \[     3 999999\]"),
         ({"candidates": [[0, 3], [3, 2]]}, r"row 0: candidates must lie in 1..3, got \[0 3\]"),
         ({"targets": [3, 2]}, "row 1: target must be the user's item at the position, got 2"),
