@@ -22,6 +22,7 @@ _TRAINER = "llara_core/finetuning/trainer.py"
 _VALIDATION = "llara_core/finetuning/validation.py"
 _RATE = "llara_core/finetuning/learning_rate.py"
 _TUNING = "llara_core/finetuning/tuning.py"
+_WHOLE = "llara_core/evaluation/judging.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
@@ -232,6 +233,13 @@ _PARTS = [
 ]
 
 _JUDGING = [
+    Mutant(_WHOLE, "asked without behavioural tokens", 'hybrid=mode == "hybrid"', "hybrid=False"),
+    Mutant(_WHOLE, "asked after the last item alone", "history_length=manifest.history_length", "history_length=1"),
+    Mutant(_WHOLE, "asked of validation users", 'tables.sets.of("test", params', 'tables.sets.of("validation", params'),
+    Mutant(_WHOLE, "any base model will do", '{"llm": llm_digest(manifest.llm)}', "{}"),
+    Mutant(
+        _WHOLE, "any embeddings will do", "read_manifest(adapter, lineage)", "read_manifest(adapter, tables.lineage)"
+    ),
     Mutant(_GENERATION, "an answer as long as its neighbours", "ids[:limit]", "ids"),
     Mutant(_GENERATION, "cut answers count as whole", "any(token in encoder.stop_ids for token in ids)", "True"),
     Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
