@@ -10,7 +10,7 @@ from rich.table import Table
 from llara_core.errors import ArtifactError
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.runtime.files import atomic_directory, write_json
+from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
 from stages.paths import ADAPTER, EMBEDDINGS, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
 
@@ -44,7 +44,7 @@ def _evaluate(params: Params) -> None:
     judged = judge(params, artifacts)
     with atomic_directory(PREDICTIONS) as folder:
         write_predictions(folder / "test.parquet", judged.predictions, judged.sets, artifacts.lineage)
-    write_json(_METRICS, judged.metrics)
+    write_metrics(_METRICS, judged.metrics)
 
 
 def _print_table() -> None:

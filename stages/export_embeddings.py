@@ -1,7 +1,7 @@
 """Stage export_embeddings: the recommender's item-embedding table as Parquet."""
 
 from llara_core.params.loading import load_params
-from llara_core.runtime.files import write_json
+from llara_core.runtime.files import write_metrics
 from llara_core.runtime.logs import LOGGER
 from stages.command import PARAMS, ParamsPath, run
 from stages.paths import EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
@@ -34,7 +34,7 @@ def export_embeddings(params_path: ParamsPath = PARAMS) -> None:
             "std": float(norms.std()),
         },
     }
-    write_json(METRICS / "export_embeddings.json", report)
+    write_metrics(METRICS / "export_embeddings.json", report)
     LOGGER.info("%d embeddings of dimension %d, mean norm %.3f", report["count"], report["dim"], norms.mean())
 
 

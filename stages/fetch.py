@@ -12,7 +12,7 @@ from llara_core.datasets.sources import SOURCES, DatasetSource, amazon_source
 from llara_core.errors import SourceError
 from llara_core.params.datasets import AmazonCategory, OwnData, PartitionedData
 from llara_core.params.loading import load_params
-from llara_core.runtime.files import atomic_directory, sha256_of, write_json
+from llara_core.runtime.files import atomic_directory, sha256_of, write_metrics
 from llara_core.runtime.logs import LOGGER
 from llara_core.sourcing.recorded import read_recorded, record
 from llara_core.sourcing.source import obtain
@@ -50,7 +50,7 @@ def fetch(
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-    write_json(METRICS / "fetch.json", {"dataset": dataset.source, "files": files})
+    write_metrics(METRICS / "fetch.json", {"dataset": dataset.source, "files": files})
 
 
 def _obtain_all(source: DatasetSource, folder: Path, dataset: str, *, trust: bool) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.runtime.files import atomic_directory, write_json
+from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
 from stages.paths import ADAPTER, CURVES, EMBEDDINGS, METRICS, PROCESSED
 
@@ -45,7 +45,7 @@ def _finetune(params: Params, *, fresh: bool) -> None:
         with atomic_directory(ADAPTER) as folder:
             save_adapter(folder, tuned.adapted, tuned.model.projector, tuned.manifest)
         write_curve(CURVES / "finetune.csv", tuned.curve, CURVE_COLUMNS)
-        write_json(METRICS / "finetune.json", tuned.report)
+        write_metrics(METRICS / "finetune.json", tuned.report)
 
 
 if __name__ == "__main__":

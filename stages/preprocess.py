@@ -10,7 +10,7 @@ from llara_core.datasets.own_table import read_catalogue
 from llara_core.datasets.reading import read_raw
 from llara_core.params.datasets import Dataset, PartitionedData
 from llara_core.params.loading import load_params
-from llara_core.runtime.files import atomic_directory, write_json
+from llara_core.runtime.files import atomic_directory, write_metrics
 from llara_core.runtime.logs import LOGGER
 from llara_core.sequences.building import Grouped, group_by_user
 from llara_core.sequences.candidate_sets import build_candidate_sets
@@ -54,7 +54,7 @@ def preprocess(params_path: ParamsPath = PARAMS) -> None:
     with atomic_directory(PROCESSED) as folder:
         write_processed(folder, Processed(items, sequences, sets))
     report = describe_sequences(sequences, items, sets, split.min_history)
-    write_json(METRICS / "preprocess.json", {**report, "filters": prepared.steps, "repairs": prepared.repairs})
+    write_metrics(METRICS / "preprocess.json", {**report, "filters": prepared.steps, "repairs": prepared.repairs})
     LOGGER.info("users %s, items %d, positions %s", report["users"], report["items"], report["positions"])
 
 

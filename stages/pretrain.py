@@ -6,7 +6,7 @@ import typer
 
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.runtime.files import atomic_directory, write_json
+from llara_core.runtime.files import atomic_directory, write_metrics
 from llara_core.runtime.logs import LOGGER
 from stages.command import PARAMS, ParamsPath, run
 from stages.paths import CURVES, METRICS, PROCESSED, RECOMMENDER
@@ -51,8 +51,8 @@ def _pretrain(params: Params, *, fresh: bool) -> None:
             save_recommender(folder, trained.model, config)
         write_curve(CURVES / "pretrain.csv", curve_rows(trained), CURVE_COLUMNS)
         report = pretraining_report(params, trained, tables)
-        write_json(METRICS / "pretrain.json", report)
-        write_json(METRICS / "pretrain_timing.json", timing_report(trained))
+        write_metrics(METRICS / "pretrain.json", report)
+        write_metrics(METRICS / "pretrain_timing.json", timing_report(trained))
     _log(report["test"])
 
 

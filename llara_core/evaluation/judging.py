@@ -15,7 +15,7 @@ from llara_core.params.params import Params
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
-from llara_core.recommenders.counting import markov_scorer, popularity_scorer
+from llara_core.recommenders.counting import baseline_scorers
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.recommenders.ranking import Scorer, neural_scorer
 from llara_core.recommenders.saving import load_recommender
@@ -62,7 +62,8 @@ def read_artifacts(processed: Path, recommender: Path, embeddings: Path, adapter
     vectors = read_embeddings(embeddings, lineage, len(tables.items))
     lineage = {**lineage, "embeddings": vectors.digest}
     manifest = read_manifest(adapter, lineage)
-    require_lineage(adapter, manifest.made_from, {"llm": llm_digest(manifest.llm)})
+    base = {"llm": llm_digest(manifest.llm)}
+    require_lineage(adapter, manifest.made_from, base, "DVC doesn't see it: run `dvc repro --force finetune`")
     lineage |= {"candidates": tables.sets.digest, "adapter": sha256_of_folder(adapter)}
     return Artifacts(tables, model, vectors, adapter, manifest, lineage)
 
@@ -115,6 +116,5 @@ def _scorers(params: Params, artifacts: Artifacts) -> dict[str, Scorer]:
     training = TrainingSequences(sequences.item_ids, *training_bounds(sequences), n_items=len(items))
     return {
         "recommender": neural_scorer(artifacts.recommender.to(choose_device())),
-        "co_occurrence": markov_scorer(training, params.baselines),
-        "popularity": popularity_scorer(items.popularity),
+        **baseline_scorers(training, items.popularity, params.baselines),
     }

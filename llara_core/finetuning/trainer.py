@@ -90,9 +90,18 @@ class HybridTrainer(Trainer):
     optimizer: torch.optim.Optimizer
 
     def __init__(self, model: HybridCausalLM, args: TrainingArguments, projector_lr: float, **kwargs: object) -> None:
-        """Take Trainer's arguments, and the learning rate of the projector."""
+        """Take Trainer's arguments, and the learning rate of the projector.
+
+        Raises:
+            ModelError: the launcher wants the model divided among processes.
+        """
         args._n_gpu = min(args.n_gpu, 1)  # nn.DataParallel can't divide the flat list of slots
         super().__init__(model=model, args=args, **kwargs)
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise ModelError(
+                "the launcher must copy the whole model to each process (accelerate's MULTI_GPU or MULTI_CPU), got "
+                f"{self.accelerator.distributed_type.value}: checkpoints would hold a part of the weights"
+            )
         self.remove_callback(PrinterCallback)  # the progress bar says it
         self.add_callback(_StepSeeds())
         self._projector_lr = projector_lr

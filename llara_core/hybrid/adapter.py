@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from llara_core.errors import ArtifactError, ParamsError
@@ -22,6 +23,7 @@ from llara_core.params.loading import describe_problems
 from llara_core.params.sections import Llm, Lora, Prompt
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.files import write_json
+from llara_core.runtime.seal import require_seal, seal
 from llara_core.tables.lineage import Lineage, require_lineage
 
 _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
@@ -86,7 +88,10 @@ def build_hybrid(llm: PreTrainedModel, item_embeddings: np.ndarray, hidden: int)
 
 
 def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, manifest: AdapterManifest) -> None:
-    """Write adapter_config.json and adapter_model.safetensors (as peft does), projector.safetensors and llara.json."""
+    """Write adapter_config.json and adapter_model.safetensors (as peft does), projector.safetensors and llara.json.
+
+    Their digests are listed beside them (sha256.json).
+    """
     # False: the vocabulary is the base model's; peft would look on the hub to find that out.
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
@@ -97,13 +102,15 @@ def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, ma
     weights = {name: tensor.contiguous().cpu() for name, tensor in projector.state_dict().items()}
     save_file(weights, folder / _PROJECTOR)
     write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))
+    seal(folder)
 
 
 def read_manifest(folder: Path, made_from: Lineage) -> AdapterManifest:
     """Read llara.json, which must be made from `made_from` or more.
 
     Raises:
-        ArtifactError: it is missing or broken, or the adapter was trained on other items, sequences or embeddings.
+        ArtifactError: it is missing or broken, the adapter was trained on other items, sequences or embeddings, or its
+            files aren't those that were written together.
     """
     path = folder / _MANIFEST
     if not path.is_file():
@@ -115,6 +122,7 @@ def read_manifest(folder: Path, made_from: Lineage) -> AdapterManifest:
     except ValueError as error:
         raise ArtifactError(f"{path}: not a readable manifest: {str(error).splitlines()[0]}") from error
     require_lineage(path, manifest.made_from, made_from)
+    require_seal(folder)
     return manifest
 
 
@@ -130,8 +138,16 @@ def load_adapter(
         raise ArtifactError(f"{folder / _LORA}: no such file; run `dvc repro finetune`")
     try:
         adapted = peft.PeftModel.from_pretrained(llm, str(folder))
+        _require_exactly(folder / _LORA, peft.get_peft_model_state_dict(adapted))
         model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector_hidden)
         model.projector.load_state_dict(load_file(folder / _PROJECTOR))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: not a usable adapter: {str(error).splitlines()[0]}") from error
     return model.eval()
+
+
+def _require_exactly(path: Path, loaded: dict[str, Tensor]) -> None:
+    """Refuse weights that don't fill the adapter: peft leaves those that are missing as they were drawn."""
+    stored = load_file(path)
+    if difference := sorted(stored.keys() ^ loaded.keys()):
+        raise ArtifactError(f"{path}: must hold exactly the adapter's weights, differs in {', '.join(difference[:4])}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from llara_core.errors import ModelError
@@ -37,6 +37,8 @@ def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreT
     except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
     _require_all_weights(name_of(llm), loaded)
+    # Not the model's own, which may forbid tokens, punish repeats or sample: greedy decoding is to be greedy.
+    model.generation_config = GenerationConfig()
     return model.requires_grad_(requires_grad=False).eval().to(device), tokenizer
 
 

@@ -1,6 +1,8 @@
 """GGUF files converted once to safetensors: transformers needs half a minute to read a GGUF, a second for the copy."""
 
 import json
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,17 +10,20 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from llara_core.errors import ModelError
+from llara_core.errors import ArtifactError, ModelError
 from llara_core.params.sections import PackagedLlm
-from llara_core.runtime.files import atomic_directory, cache_directory, sha256_of
+from llara_core.runtime.files import atomic_directory, cache_directory, sha256_of, write_json
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.seal import require_seal, seal
 from llara_core.sourcing.source import PackageMirror, SourceFile, obtain
 
-_MANIFEST = "sha256.json"
+_CONVERSION = "conversion.json"
 
 
 def converted_folder(llm: PackagedLlm) -> Path:
     """Return the cached folder with the model as safetensors and its tokenizer, made and verified when needed.
+
+    It is made again where one of its files has changed, or the code or a library that converts.
 
     Raises:
         SourceError: the GGUF file can't be had or isn't the pinned one.
@@ -27,23 +32,26 @@ def converted_folder(llm: PackagedLlm) -> Path:
     folder = cache_directory() / f"{Path(llm.file).stem}-{llm.sha256[:12]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not _is_intact(folder):
+        if folder.exists() and not _is_current(folder):
+            LOGGER.warning("%s: changed, or converted in another way, since; converting again", folder)
+            shutil.rmtree(folder)
+        if not folder.exists():
             _convert(llm, folder)
     return folder
 
 
-def _is_intact(folder: Path) -> bool:
-    manifest = folder / _MANIFEST
-    if not manifest.is_file():
-        return False
-    found = {path.name: sha256_of(path) for path in folder.iterdir() if path.is_file() and path != manifest}
+def _is_current(folder: Path) -> bool:
     try:
-        is_intact = json.loads(manifest.read_text(encoding="utf-8")) == found
-    except ValueError:
-        is_intact = False
-    if not is_intact:
-        LOGGER.warning("%s: changed since the conversion; converting again", folder)
-    return is_intact
+        require_seal(folder)
+        return json.loads((folder / _CONVERSION).read_text(encoding="utf-8")) == _conversion()
+    except (ArtifactError, OSError, ValueError):
+        return False
+
+
+def _conversion() -> dict[str, str]:
+    """What decides the converted weights besides the GGUF file."""
+    libraries = {name: version(name) for name in ("gguf", "tokenizers", "torch", "transformers")}
+    return {**libraries, "code": sha256_of(Path(__file__))}
 
 
 def _convert(llm: PackagedLlm, folder: Path) -> None:
@@ -57,8 +65,8 @@ def _convert(llm: PackagedLlm, folder: Path) -> None:
         except Exception as error:  # of many libraries, about a file of others
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{llm.file}: must be a language model that transformers can read: {reason}") from error
-        digests = {path.name: sha256_of(path) for path in sorted(converted.iterdir())}
-        (converted / _MANIFEST).write_text(json.dumps(digests, indent=2))
+        write_json(converted / _CONVERSION, _conversion())
+        seal(converted)
 
 
 def _save_as_safetensors(folder: Path, file: str, converted: Path) -> None:

@@ -35,7 +35,7 @@ class Params(Section):
     split: Split
     candidates: Candidates
     pretrain: Pretrain
-    baselines: Baselines
+    baselines: Baselines | None
     prompt: Prompt
     projector: Projector
     lora: Lora

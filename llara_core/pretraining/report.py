@@ -7,7 +7,7 @@ from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.params.params import Params
 from llara_core.pretraining.pretraining import Pretrained
 from llara_core.pretraining.tasks import last_item_task
-from llara_core.recommenders.counting import markov_scorer, popularity_scorer
+from llara_core.recommenders.counting import baseline_scorers
 from llara_core.recommenders.progress import Epoch
 from llara_core.recommenders.ranking import neural_scorer, rank_catalogue, ranking_report
 from llara_core.runtime.compute import choose_device, n_processes, peak_memory_gib
@@ -40,8 +40,7 @@ def pretraining_report(params: Params, trained: Pretrained, tables: Processed) -
     items, sequences = tables.items, tables.sequences
     scorers = {
         "recommender": neural_scorer(trained.model),
-        "co_occurrence": markov_scorer(trained.sequences, params.baselines),
-        "popularity": popularity_scorer(items.popularity),
+        **baseline_scorers(trained.sequences, items.popularity, params.baselines),
     }
     progress = trained.progress
     report: dict[str, Any] = {

@@ -15,6 +15,20 @@ from llara_core.tables.items import PADDING_ID
 _POSITIONS = 1 << 18  # interactions whose successors are counted at a time: some 30 MiB for 10 steps
 
 
+def baseline_scorers(
+    sequences: TrainingSequences, popularity: np.ndarray, params: Baselines | None
+) -> dict[str, Scorer]:
+    """What recommenders are compared with, by name; without the Markov chain where params has none.
+
+    Args:
+        sequences: of training.
+        popularity: [n + 1] training interactions by item id.
+        params: of the Markov chain, whose counts need some 120 MiB a million interactions.
+    """
+    chain = {} if params is None else {"co_occurrence": markov_scorer(sequences, params)}
+    return {**chain, "popularity": popularity_scorer(popularity)}
+
+
 def popularity_scorer(popularity: np.ndarray) -> Scorer:
     """The same scores for everyone: training interactions [n + 1] by item id."""
     scores = popularity.astype(np.float32)

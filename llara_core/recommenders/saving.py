@@ -12,6 +12,7 @@ from llara_core.params.base import Section
 from llara_core.params.recommenders import Recommender
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.runtime.files import sha256_of, write_json
+from llara_core.runtime.seal import require_seal, seal
 from llara_core.tables.lineage import Lineage, require_lineage
 
 _WEIGHTS, _CONFIG = "model.safetensors", "config.json"
@@ -27,9 +28,10 @@ class RecommenderConfig(Section):
 
 
 def save_recommender(folder: Path, model: SequentialRecommender, config: RecommenderConfig) -> None:
-    """Write the weights and the configuration into `folder`."""
+    """Write the weights, the configuration, and the digests of both into `folder`."""
     save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, folder / _WEIGHTS)
     write_json(folder / _CONFIG, config.model_dump())
+    seal(folder)
 
 
 def load_recommender(folder: Path, made_from: Lineage) -> tuple[SequentialRecommender, Lineage]:
@@ -39,7 +41,8 @@ def load_recommender(folder: Path, made_from: Lineage) -> tuple[SequentialRecomm
         the recommender in evaluation mode, and the lineage of what is made from it.
 
     Raises:
-        ArtifactError: it is missing, broken, or was trained on other items or sequences.
+        ArtifactError: it is missing, broken, was trained on other items or sequences, or its files weren't written
+            together.
     """
     if not (folder / _CONFIG).is_file():
         raise ArtifactError(f"{folder / _CONFIG}: no such file; run `dvc repro pretrain`")
@@ -50,4 +53,5 @@ def load_recommender(folder: Path, made_from: Lineage) -> tuple[SequentialRecomm
     except (ValidationError, ValueError, SafetensorError, RuntimeError, OSError, ParamsError) as error:
         raise ArtifactError(f"{folder}: not a readable recommender: {str(error).splitlines()[0]}") from error
     require_lineage(folder, config.made_from, made_from)
+    require_seal(folder)
     return model.eval(), {**config.made_from, "recommender": sha256_of(folder / _WEIGHTS)}

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,20 @@ def _make_room(path: Path) -> None:
             leftover.unlink()
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` as sorted, indented JSON; floats keep six decimals so that reruns compare equal."""
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` as sorted, indented JSON, every float such that reading gives it back."""
     with atomic_file(path) as temporary:
-        text = json.dumps(_rounded(content), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write `metrics` as `write_json` does, with six decimals, so that reruns compare equal."""
+    write_json(path, _rounded(metrics))
+
+
 def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _rounded(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(entry) for entry in value]

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from llara_core.runtime.compute import choose_device
+from llara_core.runtime.compute import choose_device, n_processes
 from llara_core.runtime.files import sha256_of
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +16,7 @@ _LIBRARIES = ("accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers"
 
 
 def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path]) -> str:
-    """Digest of settings, input files, our code, the libraries that compute, and the kind of device.
+    """Digest of settings, input files, our code, the libraries that compute, the kind of device, the processes.
 
     Files count by their bytes. Size and time would be cheaper and wrong: a file can be replaced under both. Hashing
     costs a second for the 500 MB of a small language model and about ten for 13 GB.
@@ -31,6 +31,7 @@ def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path]) -> 
         "code": [(path.relative_to(_ROOT).as_posix(), sha256_of(path)) for path in _code()],
         "libraries": {name: version(name) for name in _LIBRARIES},
         "device": choose_device().type,
+        "processes": n_processes(),  # each draws masks of its own
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 

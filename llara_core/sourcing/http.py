@@ -62,8 +62,9 @@ def _download_once(url: str, destination: Path, most_bytes: int) -> None:
 
 
 def _check_answer(url: str, response: requests.Response) -> None:
-    if url.startswith("https:") and not response.url.startswith("https:"):
-        raise SourceError(f"{url}: must stay with https, was led to {response.url}")
+    for hop in (*response.history, response) if url.startswith("https:") else ():
+        if not hop.url.startswith("https:"):
+            raise SourceError(f"{url}: must stay with https, was led to {hop.url}")
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity" and not url.endswith(".gz"):
         raise SourceError(f"{url}: must be sent as it is, got Content-Encoding {encoding}")

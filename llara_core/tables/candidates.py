@@ -105,8 +105,8 @@ def read_candidates(path: Path, items: Items, sequences: Sequences) -> Candidate
     require_lineage(path, made_from, {"items": items.digest, "sequences": sequences.digest})
     lists = table["candidates"].combine_chunks()
     sizes = np.unique(np.diff(lists.offsets.to_numpy()))
-    if len(sizes) != 1:
-        raise ArtifactError(f"{path}: candidates must have one size, got {sizes.tolist()}")
+    if len(sizes) != 1 or sizes[0] < 2:
+        raise ArtifactError(f"{path}: candidates must have one size ≥ 2, got {sizes.tolist()}")
     sets = CandidateSets(
         example_ids=table["example_id"].to_numpy(),
         draws=table["draw"].to_numpy(),
@@ -144,12 +144,28 @@ def _check_examples(path: Path, sets: CandidateSets, sequences: Sequences) -> No
         _refuse(path, is_outside, expected, sets.positions)
     is_another = sequences.item_ids[sequences.offsets[rows] + sets.positions] != sets.targets
     _refuse(path, is_another, "target must be the user's item at the position, got {}", sets.targets)
-    drawn = np.stack([sets.example_ids, sets.draws], axis=1)
-    if len(np.unique(drawn, axis=0)) != len(sets):
-        raise ArtifactError(f"{path}: every draw of an example must have one row, got several")
+    # What both rules for negatives leave out; which of them was taken, the table doesn't say.
+    before = sequences.item_ids[sequences.offsets[rows] + sets.positions - 1]
+    is_had = np.any(sets.candidates == np.where(before == sets.targets, 0, before)[:, None], axis=1)
+    _refuse(path, is_had, "candidates must not hold the item right before the target, got {}", before)
+    _check_draws(path, sets)
     asked = np.stack([sets.example_ids, rows, sets.positions], axis=1)
     if len(np.unique(asked, axis=0)) != len(np.unique(sets.example_ids)):
         raise ArtifactError(f"{path}: an example_id must mean one position of one user, got several")
+
+
+def _check_draws(path: Path, sets: CandidateSets) -> None:
+    """Every example's draws must count from 0: `of` takes the first so many of each."""
+    order = np.lexsort((sets.draws, sets.example_ids))
+    examples, draws = sets.example_ids[order], sets.draws[order]
+    starts = np.flatnonzero(np.diff(examples, prepend=examples[:1] - 1))
+    expected = np.arange(len(draws)) - np.repeat(starts, np.diff(starts, append=len(draws)))
+    if (wrong := draws != expected).any():
+        place = int(np.argmax(wrong))
+        raise ArtifactError(
+            f"{path}: an example's draws must be 0, 1, 2, … once each, got {draws[place]} where {expected[place]} was "
+            f"due in example {examples[place]}"
+        )
 
 
 def _refuse(path: Path, broken: np.ndarray, message: str, values: np.ndarray) -> None:

@@ -51,8 +51,8 @@ def read_embeddings(path: Path, made_from: Lineage, n_items: int) -> ItemEmbeddi
     """Read the vectors of `n_items` items, which must be made from `made_from` or more.
 
     Raises:
-        ArtifactError: the file is missing or damaged, was made from something else, has another count, or holds a value
-            that is not finite.
+        ArtifactError: the file is missing or damaged, was made from something else, has another count, holds a value
+            that is not finite, or nothing but zeros.
     """
     table, found = read_stamped(path)
     dim = next((field.type.list_size for field in table.schema if pa.types.is_fixed_size_list(field.type)), 1)
@@ -63,4 +63,6 @@ def read_embeddings(path: Path, made_from: Lineage, n_items: int) -> ItemEmbeddi
     vectors = table["embedding"].combine_chunks().values.to_numpy().reshape(n_items, dim)
     if not np.isfinite(vectors).all():
         raise ArtifactError(f"{path}: embeddings must be finite, row {int(np.argmin(np.isfinite(vectors).all(1)))}")
+    if not vectors.any():
+        raise ArtifactError(f"{path}: embeddings must tell items apart, got zeros alone")
     return ItemEmbeddings(np.concatenate([np.zeros_like(vectors[:1]), vectors]), found)

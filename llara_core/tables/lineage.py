@@ -29,13 +29,16 @@ def digest_of(*columns: np.ndarray | pa.StringArray) -> str:
     return digest.hexdigest()
 
 
-def require_lineage(path: Path, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
+def require_lineage(
+    path: Path, found: Mapping[str, str], expected: Mapping[str, str], remedy: str = "run `dvc repro`"
+) -> None:
     """Refuse an artifact that was made from something else than what stands beside it now.
 
     Args:
         path: of the artifact.
         found: what it says it was made from.
         expected: digests of what is at hand; what the artifact says beyond them isn't looked at.
+        remedy: what the user can do.
 
     Raises:
         ArtifactError: naming everything that differs.
@@ -45,5 +48,5 @@ def require_lineage(path: Path, found: Mapping[str, str], expected: Mapping[str,
             f"{name} must have digest {expected[name][:12]}…, got {found.get(name, 'none')[:12]}…" for name in differing
         )
         raise ArtifactError(
-            f"{path}: was made from other {' and '.join(differing)} than those at hand: {details}; run `dvc repro`"
+            f"{path}: was made from other {' and '.join(differing)} than those at hand: {details}; {remedy}"
         )

@@ -123,6 +123,7 @@ def read_sequences(path: Path, items: Items) -> Sequences:
         timestamps=timestamps.values.to_numpy(),
     )
     _check(path, sequences, timestamps.offsets.to_numpy(), len(items))
+    _check_popularity(path, sequences, items)
     return sequences
 
 
@@ -142,3 +143,15 @@ def _check(path: Path, sequences: Sequences, time_offsets: np.ndarray, n_items: 
     if falls.any():
         row = int(np.searchsorted(sequences.offsets, np.argmax(falls), side="right")) - 1
         raise ArtifactError(f"{path}: row {row}: timestamps must not fall")
+
+
+def _check_popularity(path: Path, sequences: Sequences, items: Items) -> None:
+    place = np.arange(len(sequences.item_ids)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
+    trains = place < np.repeat(sequences.train_end, sequences.lengths)
+    counts = np.bincount(sequences.item_ids[trains], minlength=len(items) + 1)
+    if (wrong := counts[1:] != items.n_train).any():
+        item = int(np.argmax(wrong)) + 1
+        raise ArtifactError(
+            f"{path}: must have each item as often before train_end as the catalogue's n_train says, "
+            f"item {item} {items.n_train[item - 1]} times, got {counts[item]}"
+        )

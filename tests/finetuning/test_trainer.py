@@ -284,3 +284,23 @@ def test_batches_that_cannot_be_divided_are_refused(
 
 def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
     run_two_processes(["-m", "pytest", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))
+
+
+def test_a_model_may_not_be_divided_among_processes(
+    params: Params,
+    plan: TrainingPlan,
+    item_embeddings: np.ndarray,
+    encoder: PromptEncoder,
+    llama: LlamaForCausalLM,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create = HybridTrainer.create_accelerator_and_postprocess
+
+    def create_and_pretend(self: HybridTrainer) -> None:
+        create(self)
+        self.is_fsdp_enabled = True
+
+    monkeypatch.setattr(HybridTrainer, "create_accelerator_and_postprocess", create_and_pretend)
+    with pytest.raises(ModelError, match="must copy the whole model to each process .* got NO: checkpoints would hold"):
+        _trainer(_model(llama.config.vocab_size, item_embeddings), plan, params.train, tmp_path, encoder)

@@ -192,28 +192,31 @@ def test_a_converted_model_that_changed_is_converted_again(
 ) -> None:
     conversions = []
 
-    def convert(_: object, folder: Path) -> None:
-        conversions.append(folder)
-        folder.mkdir(exist_ok=True)
-        (folder / "model.safetensors").write_text("weights")
-        digest = gguf.sha256_of(folder / "model.safetensors")
-        (folder / "sha256.json").write_text(f'{{"model.safetensors": "{digest}"}}')
+    def save(_: Path, file: str, converted: Path) -> None:
+        conversions.append(file)
+        (converted / "model.safetensors").write_text("weights")
 
     monkeypatch.setenv("LLARA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(gguf, "_convert", convert)
-    folder = gguf.converted_folder(params.llms["smollm2-135m"])
-    assert gguf.converted_folder(params.llms["smollm2-135m"]) == folder
+    monkeypatch.setattr(gguf, "obtain", lambda *_, **__: "test")
+    monkeypatch.setattr(gguf, "_save_as_safetensors", save)
+    llm = params.llms["smollm2-135m"]
+    folder = gguf.converted_folder(llm)
+    assert gguf.converted_folder(llm) == folder
     assert len(conversions) == 1
-    (folder / "model.safetensors").write_text("other")
-    gguf.converted_folder(params.llms["smollm2-135m"])
-    assert len(conversions) == 2
-    (folder / "adapter_config.json").write_text("{}")
-    gguf.converted_folder(params.llms["smollm2-135m"])
-    assert len(conversions) == 3
-    (folder / "adapter_config.json").unlink()
-    (folder / "sha256.json").write_text("{")
-    gguf.converted_folder(params.llms["smollm2-135m"])
-    assert len(conversions) == 4
+    for count, change in enumerate(
+        (
+            lambda: (folder / "model.safetensors").write_text("other"),
+            lambda: (folder / "adapter_config.json").write_text("{}"),
+            lambda: (folder / "sha256.json").write_text("{"),
+            lambda: monkeypatch.setattr(gguf, "version", lambda library: f"another {library}"),
+        ),
+        start=2,
+    ):
+        change()
+        gguf.converted_folder(llm)
+        assert len(conversions) == count
+        assert sorted(path.name for path in folder.iterdir()) == ["conversion.json", "model.safetensors", "sha256.json"]
+    assert json.loads((folder / "conversion.json").read_text())["transformers"] == "another transformers"
 
 
 def test_a_file_that_is_no_gguf_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: Params) -> None:
@@ -254,6 +257,7 @@ def test_an_adapter_comes_back_and_plain_peft_reads_it(
         "adapter_model.safetensors",
         "projector.safetensors",
         "llara.json",
+        "sha256.json",
     }
     batch = {
         "input_ids": torch.tensor([[4, 5, 6, 7]]),
@@ -281,8 +285,27 @@ def test_adapters_of_other_items_or_without_parts_are_refused(
         read_manifest(tmp_path, {**LINEAGE, "embeddings": "those of another recommender"})
     with pytest.raises(ArtifactError, match="llara.json: was made from other sequences than those at hand"):
         read_manifest(tmp_path, {**LINEAGE, "sequences": "those of another split"})
+    for name in ("projector.safetensors", "adapter_config.json", "adapter_model.safetensors"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content + b" ")
+        with pytest.raises(ArtifactError, match=f"{name}: must be the file that was written with the others"):
+            read_manifest(tmp_path, LINEAGE)
+        (tmp_path / name).write_bytes(content)
     (tmp_path / "projector.safetensors").unlink()
     with pytest.raises(ArtifactError, match="not a usable adapter"):
+        load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
+
+
+def test_an_adapter_with_gaps_is_refused(
+    tmp_path: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
+) -> None:
+    adapted = attach_lora(llama, LORA, manifest.llm)
+    save_adapter(tmp_path, adapted, build_hybrid(adapted.get_base_model(), item_embeddings, 6).projector, manifest)
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    missing = sorted(weights)[3]
+    del weights[missing]
+    save_file(weights, tmp_path / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ArtifactError, match=f"must hold exactly the adapter's weights, differs in {missing}"):
         load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
 
 

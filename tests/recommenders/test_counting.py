@@ -10,7 +10,13 @@ from scipy import sparse
 from llara_core.params.params import Params
 from llara_core.params.sections import Baselines
 from llara_core.recommenders import counting
-from llara_core.recommenders.counting import count_successors, markov_scorer, popularity_scorer, row_ranges
+from llara_core.recommenders.counting import (
+    baseline_scorers,
+    count_successors,
+    markov_scorer,
+    popularity_scorer,
+    row_ranges,
+)
 from llara_core.recommenders.windows import TrainingSequences
 
 
@@ -80,6 +86,12 @@ def test_the_shipped_chain_gives_probabilities(params: Params) -> None:
     scores = markov_scorer(sequences, params.baselines)(rng.integers(1, 10, size=(4, 10)))
     assert scores[:, 1:].sum(dim=1).tolist() == pytest.approx([1.0] * 4)
     assert scores[:, 1:].min() >= 0
+
+
+def test_the_chain_can_be_left_out(params: Params) -> None:
+    sequences = training([[1, 2, 3]], 3)
+    assert list(baseline_scorers(sequences, np.zeros(4), params.baselines)) == ["co_occurrence", "popularity"]
+    assert list(baseline_scorers(sequences, np.zeros(4), None)) == ["popularity"]
 
 
 def test_popularity_never_names_padding() -> None:

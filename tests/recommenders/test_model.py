@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from llara_core.errors import ArtifactError
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
@@ -52,6 +53,10 @@ def test_saved_recommenders_come_back(tmp_path: Path, model: SequentialRecommend
     }
     with pytest.raises(ArtifactError, match="was made from other sequences than those at hand: .* must have digest d"):
         load_recommender(tmp_path, {"items": "a", "sequences": "d"})
+    of_another_run = {name: tensor + 1 for name, tensor in load_file(tmp_path / "model.safetensors").items()}
+    save_file(of_another_run, tmp_path / "model.safetensors")
+    with pytest.raises(ArtifactError, match="model.safetensors: must be the file that was written with the others"):
+        load_recommender(tmp_path, LINEAGE)
     (tmp_path / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(ArtifactError, match="not a readable recommender"):
         load_recommender(tmp_path, LINEAGE)

@@ -1,8 +1,16 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from llara_core.runtime.files import atomic_directory, atomic_file, cache_directory, checkpoint_directory, write_json
+from llara_core.runtime.files import (
+    atomic_directory,
+    atomic_file,
+    cache_directory,
+    checkpoint_directory,
+    write_json,
+    write_metrics,
+)
 
 
 def _fail_in_file(path: Path) -> None:
@@ -50,7 +58,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 
 def test_json_is_sorted_and_rounded_to_six_decimals(tmp_path: Path) -> None:
-    write_json(tmp_path / "m.json", {"b": 1 / 3, "a": [2, {"c": 0.1 + 0.2}]})
+    write_metrics(tmp_path / "m.json", {"b": 1 / 3, "a": [2, {"c": 0.1 + 0.2}]})
     assert (tmp_path / "m.json").read_text() == (
         '{\n  "a": [\n    2,\n    {\n      "c": 0.3\n    }\n  ],\n  "b": 0.333333\n}\n'
     )
@@ -68,3 +76,8 @@ def test_state_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLARA_CHECKPOINT_DIR", "/elsewhere")
     assert cache_directory() == Path("/repo/.llara/cache")
     assert checkpoint_directory() == Path("/elsewhere")
+
+
+def test_a_configuration_is_read_as_it_was(tmp_path: Path) -> None:
+    write_json(tmp_path / "c.json", {"lr": 4e-7, "decay": 1 / 3})
+    assert json.loads((tmp_path / "c.json").read_text()) == {"lr": 4e-7, "decay": 1 / 3}

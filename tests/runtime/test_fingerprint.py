@@ -72,6 +72,12 @@ def test_it_follows_the_kind_of_device(take: Callable[..., str], monkeypatch: py
     assert first != on_gpu == take()  # processes agree
 
 
+def test_it_follows_the_number_of_processes(take: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = take()
+    monkeypatch.setenv("WORLD_SIZE", "2")  # whose masks of dropout are others
+    assert take() != first
+
+
 def test_our_code_is_what_is_hashed() -> None:
     found = set(fingerprint._code())
     assert {ROOT / "stages/finetune.py", ROOT / "stages/pretrain.py", ROOT / "llara_core/finetuning/plan.py"} <= found

@@ -128,10 +128,17 @@ def test_a_refusal_is_final(serve: Callable[[Answer], str], tmp_path: Path) -> N
     assert asked == ["/x.zip"]
 
 
-def test_a_secure_address_may_not_lead_to_an_open_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hops", [["http"], ["https", "http", "https"], ["http", "https"]])
+def test_a_secure_address_may_not_lead_to_an_open_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hops: list[str]
+) -> None:
     class Response(requests.Response):
         def __enter__(self) -> Self:
-            self.status_code, self.url = 200, "http://example.org/x.zip"
+            *before, last = (f"{scheme}://example.org/x.zip" for scheme in hops)
+            self.status_code, self.url = 200, last
+            for url in before:
+                self.history.append(requests.Response())
+                self.history[-1].url = url
             return self
 
         def __exit__(

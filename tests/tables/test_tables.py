@@ -20,7 +20,7 @@ from tests.factories import make_sequences
 
 @pytest.fixture
 def items() -> Items:
-    return Items(pa.array(["7", "9", "11"]), pa.array(["Heat", "Café", "Alien"]), np.array([2, 0, 1], dtype=np.int32))
+    return Items(pa.array(["7", "9", "11"]), pa.array(["Heat", "Café", "Alien"]), np.array([1, 0, 1], dtype=np.int32))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def sets() -> CandidateSets:
         splits=np.array(["test", "test"], dtype=object),
         positions=np.array([2, 2]),
         targets=np.array([3, 3]),
-        candidates=np.array([[1, 3], [3, 2]]),
+        candidates=np.array([[2, 3], [3, 2]]),
     )
 
 
@@ -50,7 +50,7 @@ def test_items_survive_a_round_trip(tmp_path: Path, items: Items) -> None:
     write_items(tmp_path / "items.parquet", items)
     read = read_items(tmp_path / "items.parquet")
     assert read.titles_by_id == ["", "Heat", "Café", "Alien"]
-    assert read.popularity.tolist() == [0, 2, 0, 1]
+    assert read.popularity.tolist() == [0, 1, 0, 1]
     assert read.digest == items.digest
 
 
@@ -128,6 +128,25 @@ def test_sequences_that_break_the_contract_are_refused(
         read_sequences(tmp_path / "s.parquet", items)
 
 
+def test_a_target_that_repeats_the_item_before_it_is_one_of_its_candidates(tmp_path: Path, items: Items) -> None:
+    sequences = make_sequences([[2, 2]], ["test"])
+    sets = CandidateSets(
+        *(np.array(c) for c in ([0], [0], [1])),
+        np.array(["test"], object),
+        *map(np.array, ([1], [2])),
+        np.array([[2, 3]]),
+    )
+    write_candidates(tmp_path / "c.parquet", sets, items, sequences)
+    assert read_candidates(tmp_path / "c.parquet", items, sequences).candidates.tolist() == [[2, 3]]
+
+
+def test_a_catalogue_counts_what_trains(tmp_path: Path, items: Items, sequences: Sequences) -> None:
+    other = replace(items, n_train=np.array([1, 1, 1], dtype=np.int32))
+    write_sequences(tmp_path / "s.parquet", sequences, other)
+    with pytest.raises(ArtifactError, match="as the catalogue's n_train says, item 2 1 times, got 0"):
+        read_sequences(tmp_path / "s.parquet", other)
+
+
 def test_time_may_start_again_with_the_next_user(tmp_path: Path, items: Items, sequences: Sequences) -> None:
     earlier = replace(sequences, timestamps=np.array([7, 7, 1, 2, 2]))
     write_sequences(tmp_path / "s.parquet", earlier, items)
@@ -168,7 +187,7 @@ def test_candidates_survive_a_round_trip(
 ) -> None:
     _write(tmp_path, items, sequences, sets)
     read = read_candidates(tmp_path / "c.parquet", items, sequences)
-    assert read.candidates.tolist() == [[1, 3], [3, 2]]
+    assert read.candidates.tolist() == [[2, 3], [3, 2]]
     assert read.target_indices.tolist() == [1, 0]
     assert len(read.of("test", n_draws=1)) == 1
     assert len(read.of("validation")) == 0
@@ -194,7 +213,11 @@ def test_candidates_survive_a_round_trip(
         ({"positions": [-1, 2]}, "row 0: position must be one of the user's in test with an item before it, got -1"),
         ({"splits": ["test", "train"]}, "row 1: position must be one of the user's in train"),
         ({"splits": ["test", "tset"]}, "row 1: split must be one of train, validation, test, got tset"),
-        ({"draws": [0, 0]}, "every draw of an example must have one row"),
+        ({"candidates": [[3], [3]]}, r"candidates must have one size ≥ 2, got \[1\]"),
+        ({"candidates": [[2, 3], [3, 1]]}, "row 1: candidates must not hold the item right before the target, got 1"),
+        ({"draws": [0, 0]}, "draws must be 0, 1, 2, … once each, got 0 where 1 was due in example 0"),
+        ({"draws": [7, 0]}, "draws must be 0, 1, 2, … once each, got 7 where 1 was due in example 0"),
+        ({"draws": [1, 2]}, "draws must be 0, 1, 2, … once each, got 1 where 0 was due in example 0"),
     ],
 )
 def test_candidates_that_break_the_contract_are_refused(
@@ -215,7 +238,7 @@ def test_an_example_is_one_position(tmp_path: Path, items: Items) -> None:
         splits=np.array(["test", "test"], dtype=object),
         positions=np.array([1, 2]),
         targets=np.array([2, 3]),
-        candidates=np.array([[1, 2], [3, 2]]),
+        candidates=np.array([[2, 3], [3, 1]]),
     )
     _write(tmp_path, items, sequences, sets)
     with pytest.raises(ArtifactError, match="an example_id must mean one position of one user"):
@@ -240,6 +263,12 @@ def test_embeddings_must_be_finite_and_have_one_width(tmp_path: Path) -> None:
     write_table(tmp_path / "e.parquet", pa.table({"item_id": [1], "embedding": [[1.0, 2.0]]}), {})
     with pytest.raises(ArtifactError, match=r"columns must be item_id int32, embedding fixed_size_list.*got item_id"):
         read_embeddings(tmp_path / "e.parquet", {}, 1)
+
+
+def test_embeddings_of_zeros_tell_nothing(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e.parquet", ItemEmbeddings(np.zeros((4, 2), dtype=np.float32), {}))
+    with pytest.raises(ArtifactError, match="e.parquet: embeddings must tell items apart, got zeros alone"):
+        read_embeddings(tmp_path / "e.parquet", {}, 3)
 
 
 def test_predictions_rank_ties_against_the_target(tmp_path: Path, sets: CandidateSets) -> None:
