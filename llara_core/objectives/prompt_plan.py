@@ -1,9 +1,4 @@
-"""The training plan: which examples, candidates, template and mode each optimiser step has, as a pure function of it.
-
-The plan is a map-style dataset that is read in order. Since element i depends on i and the seed alone, training is the
-same for any number of loader workers, processes and resumes, and for any micro-batch size. A step is drawn as a whole,
-which is quick, by each worker that needs any of it; an example is tokenised only where it is read.
-"""
+"""Steps of prompts with candidates: who is asked, among which candidates, in the words of which template."""
 
 import math
 from dataclasses import dataclass
@@ -24,27 +19,19 @@ from llara_core.sequences.windows import Examples, all_positions, histories, tar
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.sequences import SPLITS, Sequences
 
-_SHUFFLE, _TEMPLATE = 0x53687566, 0x54656D70  # "Shuf", "Temp": streams of random words
+_TEMPLATE = 0x54656D70  # "Temp": a stream of random words
 
 
 @dataclass(frozen=True)
-class PlanSettings:
-    """What the plan depends on besides the data.
+class PromptSettings(StepSettings):
+    """What prompts depend on besides the data.
 
     Attributes:
-        seed: of the experiment.
-        schedule: of the curriculum.
-        n_steps: optimiser steps.
-        batch_size: examples per optimiser step.
         n_candidates: candidates per prompt, the target among them.
         negatives: rule for negatives, as in candidates.negatives.
         history_length: latest items shown.
     """
 
-    seed: int
-    schedule: str
-    n_steps: int
-    batch_size: int
     n_candidates: int
     negatives: str
     history_length: int
@@ -59,12 +46,14 @@ class _Drawn(NamedTuple):
     target: int
 
 
-class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
-    """n_steps × batch_size encoded prompts with their answers, shortest first within a step to save padding.
+class PromptPlan(StepPlan[_Drawn]):
+    """Prompts with their answers' token ids.
 
     The length of a prompt is taken as the sum of its parts' tokens, so that none but the one that is read need be
     tokenised; the true length differs where a tokenizer joins the end of a title with what follows.
     """
+
+    settings: PromptSettings
 
     def __init__(
         self,
@@ -73,7 +62,7 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
         n_items: int,
         writer: PromptWriter,
         encoder: PromptEncoder,
-        settings: PlanSettings,
+        settings: PromptSettings,
     ) -> None:
         """Plan over the given training `examples` of `sequences`.
 
@@ -88,44 +77,10 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
                 f"training examples must lie before their user's train_end {sequences.train_end[row]}, "
                 f"got position {position} of user {sequences.user_ids[row]}"
             )
+        super().__init__(len(examples), settings)
         self._sequences, self._examples, self._n_items = sequences, examples, n_items
         self._writer, self._encoder = writer, encoder
-        self.settings = settings
-        self._step = lru_cache(maxsize=2)(self._draw_step)
         self._template_lengths = np.array([self._template_length(i) for i in range(len(writer.templates))])
-        self._order = lru_cache(maxsize=2)(self._shuffle)
-
-    def __len__(self) -> int:
-        """Return the number of planned examples."""
-        return self.settings.n_steps * self.settings.batch_size
-
-    def __getitem__(self, index: int) -> tuple[EncodedPrompt, list[int]]:
-        """Return planned example `index` as its prompt and its answer's token ids."""
-        step, place = divmod(index, self.settings.batch_size)
-        template, history, candidates, target = self._step(step + 1)[place]
-        segments = self._writer.compose(template, history, candidates, hybrid=self.is_hybrid(step + 1))
-        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(target))
-
-    def is_hybrid(self, step: int) -> bool:
-        """Whether step 1..n_steps uses hybrid prompts."""
-        return is_hybrid(self.settings.schedule, step, self.settings.n_steps, self.settings.seed)
-
-    @property
-    def modes(self) -> list[Mode]:
-        """The kinds of prompts that any step has."""
-        drawn = {self.is_hybrid(step) for step in range(1, self.settings.n_steps + 1)}
-        modes: dict[bool, Mode] = {False: "text", True: "hybrid"}
-        return [modes[hybrid] for hybrid in sorted(drawn)]
-
-    def _shuffle(self, epoch: int) -> np.ndarray:
-        return random_permutation(self.settings.seed, _SHUFFLE + epoch, len(self._examples))
-
-    def _choose(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """[B] passes over the data and [B] examples of a step: without replacement until all have been used."""
-        indices = np.arange((step - 1) * self.settings.batch_size, step * self.settings.batch_size)
-        passes, places = np.divmod(indices, len(self._examples))
-        chosen = [self._order(int(epoch))[place] for epoch, place in zip(passes, places, strict=True)]
-        return passes, np.asarray(chosen)
 
     def examples_of(self, step: int) -> Examples:
         """[B] what step 1..n_steps is asked, in the order of drawing."""
@@ -149,6 +104,10 @@ class TrainingPlan(Dataset[tuple[EncodedPrompt, list[int]]]):
             _Drawn(int(templates[i]), shown[i][shown[i] != PADDING_ID].tolist(), candidates[i].tolist(), int(goals[i]))
             for i in np.argsort(lengths, kind="stable")
         ]
+
+    def _encode(self, drawn: _Drawn, *, hybrid: bool) -> Example:
+        segments = self._writer.compose(drawn.template, drawn.history, drawn.candidates, hybrid=hybrid)
+        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(drawn.target))
 
     def _listed_lengths(self, items: np.ndarray, hybrid: bool) -> np.ndarray:
         """[B] tokens of the titles of items [B, N], each with one for what divides it from the next, and its slot."""

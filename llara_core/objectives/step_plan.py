@@ -1,0 +1,92 @@
+"""What optimiser steps are made of: which examples each has, and whether they are hybrid, as a pure function of the step.
+
+A plan is a map-style dataset that is read in order. Since element i depends on i and the seed alone, training is the
+same for any number of loader workers, processes and resumes, and for any micro-batch size. A step is drawn as a whole,
+which is quick, by each worker that needs any of it; an example is tokenised only where it is read.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from llara_core.objectives.curriculum import is_hybrid
+from llara_core.prompting.encoding import EncodedPrompt
+from llara_core.prompting.segments import Mode
+from llara_core.sequences.random_words import random_permutation
+
+Example = tuple[EncodedPrompt, list[int]]
+"""What the model reads, and what it should answer; the objective says how the two belong together."""
+
+Drawn = TypeVar("Drawn")
+_SHUFFLE = 0x53687566  # "Shuf": a stream of random words
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What every plan depends on besides the data.
+
+    Attributes:
+        seed: of the experiment.
+        schedule: of the curriculum.
+        n_steps: optimiser steps.
+        batch_size: examples per optimiser step.
+    """
+
+    seed: int
+    schedule: str
+    n_steps: int
+    batch_size: int
+
+
+class StepPlan(Dataset[Example], ABC, Generic[Drawn]):
+    """n_steps × batch_size examples, the shortest of a step first to save padding."""
+
+    def __init__(self, n_examples: int, settings: StepSettings) -> None:
+        """Plan over `n_examples`, each used once before any is used again."""
+        self._n_examples = n_examples
+        self.settings = settings
+        self._step = lru_cache(maxsize=2)(self._draw_step)
+        self._order = lru_cache(maxsize=2)(self._shuffle)
+
+    def __len__(self) -> int:
+        """Return the number of planned examples."""
+        return self.settings.n_steps * self.settings.batch_size
+
+    def __getitem__(self, index: int) -> Example:
+        """Return planned example `index`."""
+        step, place = divmod(index, self.settings.batch_size)
+        return self._encode(self._step(step + 1)[place], hybrid=self.is_hybrid(step + 1))
+
+    def is_hybrid(self, step: int) -> bool:
+        """Whether step 1..n_steps has behavioural tokens."""
+        return is_hybrid(self.settings.schedule, step, self.settings.n_steps, self.settings.seed)
+
+    @property
+    def modes(self) -> list[Mode]:
+        """The modes that any step has."""
+        drawn = {self.is_hybrid(step) for step in range(1, self.settings.n_steps + 1)}
+        modes: dict[bool, Mode] = {False: "text", True: "hybrid"}
+        return [modes[hybrid] for hybrid in sorted(drawn)]
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        return random_permutation(self.settings.seed, _SHUFFLE + epoch, self._n_examples)
+
+    def _choose(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """[B] passes over the data and [B] examples of a step: without replacement until all have been used."""
+        indices = np.arange((step - 1) * self.settings.batch_size, step * self.settings.batch_size)
+        passes, places = np.divmod(indices, self._n_examples)
+        chosen = [self._order(int(epoch))[place] for epoch, place in zip(passes, places, strict=True)]
+        return passes, np.asarray(chosen)
+
+    @abstractmethod
+    def _draw_step(self, step: int) -> Sequence[Drawn]:
+        """Draw the examples of step 1..n_steps, the shortest first."""
+
+    @abstractmethod
+    def _encode(self, drawn: Drawn, *, hybrid: bool) -> Example:
+        """Put a drawn example into tokens."""
