@@ -17,7 +17,7 @@ from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.encoding import encode_interactions
 from llara_core.sequences.filtering import filter_interactions
 from llara_core.sequences.out_of_core import group_out_of_core
-from llara_core.sequences.report import count_training, describe_sequences
+from llara_core.sequences.report import describe_sequences
 from llara_core.sequences.splitting import split_sequences
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed, write_processed
@@ -48,7 +48,7 @@ def preprocess(params_path: ParamsPath = PARAMS) -> None:
     items = Items(
         raw_item_ids=prepared.item_ids.take(used).cast(pa.string()),
         titles=pa.array(prepared.titles).take(used),
-        n_train=count_training(sequences, len(used)),
+        n_train=sequences.count_training(len(used)),
     )
     sets = build_candidate_sets(sequences, len(items), params.candidates, split.history_length, params.seed)
     with atomic_directory(PROCESSED) as folder:

@@ -138,7 +138,7 @@ def load_adapter(
         raise ArtifactError(f"{folder / _LORA}: no such file; run `dvc repro finetune`")
     try:
         adapted = peft.PeftModel.from_pretrained(llm, str(folder))
-        _require_exactly(folder / _LORA, peft.get_peft_model_state_dict(adapted))
+        _require_exactly(folder / _LORA, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
         model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector_hidden)
         model.projector.load_state_dict(load_file(folder / _PROJECTOR))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

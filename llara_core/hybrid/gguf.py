@@ -1,7 +1,6 @@
 """GGUF files converted once to safetensors: transformers needs half a minute to read a GGUF, a second for the copy."""
 
-import json
-import shutil
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,46 +11,45 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llara_core.errors import ArtifactError, ModelError
 from llara_core.params.sections import PackagedLlm
-from llara_core.runtime.files import atomic_directory, cache_directory, sha256_of, write_json
+from llara_core.runtime.files import atomic_directory, cache_directory, sha256_of
 from llara_core.runtime.logs import LOGGER
 from llara_core.runtime.seal import require_seal, seal
 from llara_core.sourcing.source import PackageMirror, SourceFile, obtain
-
-_CONVERSION = "conversion.json"
 
 
 def converted_folder(llm: PackagedLlm) -> Path:
     """Return the cached folder with the model as safetensors and its tokenizer, made and verified when needed.
 
-    It is made again where one of its files has changed, or the code or a library that converts.
+    What converts, code and libraries, is part of the folder's name, so that environments can share the cache. It is
+    made again where one of its files has changed.
 
     Raises:
         SourceError: the GGUF file can't be had or isn't the pinned one.
         ModelError: it can't be converted.
     """
-    folder = cache_directory() / f"{Path(llm.file).stem}-{llm.sha256[:12]}"
+    folder = cache_directory() / f"{Path(llm.file).stem}-{llm.sha256[:12]}-{_converter()}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if folder.exists() and not _is_current(folder):
-            LOGGER.warning("%s: changed, or converted in another way, since; converting again", folder)
-            shutil.rmtree(folder)
-        if not folder.exists():
+        if not _is_intact(folder):
             _convert(llm, folder)
     return folder
 
 
-def _is_current(folder: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
+    if not folder.exists():
+        return False
     try:
         require_seal(folder)
-        return json.loads((folder / _CONVERSION).read_text(encoding="utf-8")) == _conversion()
-    except (ArtifactError, OSError, ValueError):
+    except ArtifactError as error:
+        LOGGER.warning("%s: converting again", error)
         return False
+    return True
 
 
-def _conversion() -> dict[str, str]:
-    """What decides the converted weights besides the GGUF file."""
-    libraries = {name: version(name) for name in ("gguf", "tokenizers", "torch", "transformers")}
-    return {**libraries, "code": sha256_of(Path(__file__))}
+def _converter() -> str:
+    """Digest of what decides the converted weights besides the GGUF file."""
+    libraries = [f"{name}=={version(name)}" for name in ("gguf", "tokenizers", "torch", "transformers")]
+    return hashlib.sha256(" ".join([*libraries, sha256_of(Path(__file__))]).encode()).hexdigest()[:8]
 
 
 def _convert(llm: PackagedLlm, folder: Path) -> None:
@@ -65,7 +63,6 @@ def _convert(llm: PackagedLlm, folder: Path) -> None:
         except Exception as error:  # of many libraries, about a file of others
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{llm.file}: must be a language model that transformers can read: {reason}") from error
-        write_json(converted / _CONVERSION, _conversion())
         seal(converted)
 
 

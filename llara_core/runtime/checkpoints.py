@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from llara_core.errors import ModelError
+from llara_core.errors import ArtifactError, ModelError
 from llara_core.runtime.compute import is_main_process
 from llara_core.runtime.files import checkpoint_directory
+from llara_core.runtime.seal import require_seal, seal
 
 
 @contextmanager
@@ -55,9 +56,25 @@ def agreed_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint from which all processes go on: the latest that the main process sees, if there is one.
 
     Each looking for itself could meet the folder at another time. Accelerate must know of the processes by now.
+
+    Raises:
+        ModelError: it has been damaged since it was written.
     """
-    (found,) = broadcast_object_list([latest_checkpoint(folder) if is_main_process() else None])
+    found, damage = broadcast_object_list(list(_look(folder)) if is_main_process() else [None, None])
+    if damage is not None:
+        raise ModelError(damage)
     return found
+
+
+def _look(folder: Path) -> tuple[Path | None, str | None]:
+    """Return the latest checkpoint, if there is one, and what is wrong with it, if anything is."""
+    found = latest_checkpoint(folder)
+    try:
+        if found is not None:
+            require_seal(found, remedy="remove its folder")
+    except ArtifactError as error:
+        return found, f"damaged checkpoint: {error}"
+    return found, None
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -81,6 +98,7 @@ def new_checkpoint(folder: Path, step: int) -> Iterator[Path]:
     temporary.mkdir(parents=True)
     try:
         yield temporary
+        seal(temporary)
         temporary.rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

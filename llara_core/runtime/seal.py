@@ -14,15 +14,15 @@ def seal(folder: Path) -> None:
     write_json(folder / SEAL, _digests(folder))
 
 
-def require_seal(folder: Path) -> None:
-    """Refuse a folder whose files aren't those that were sealed.
+def require_seal(folder: Path, remedy: str = "run `dvc repro`") -> None:
+    """Refuse a folder whose files aren't those that were sealed; `remedy` says what the user can do.
 
     Raises:
         ArtifactError: naming the first file that is missing, was changed, or has been put there since.
     """
     path = folder / SEAL
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file; run `dvc repro`")
+        raise ArtifactError(f"{path}: no such file; {remedy}")
     try:
         sealed = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -32,11 +32,13 @@ def require_seal(folder: Path) -> None:
     found = _digests(folder)
     for name in sorted(sealed.keys() | found.keys()):
         if name not in found:
-            raise ArtifactError(f"{folder / name}: no such file, but {SEAL} lists it; run `dvc repro`")
-        if sealed.get(name) != found[name]:
+            raise ArtifactError(f"{folder / name}: no such file, but {SEAL} lists it; {remedy}")
+        if name not in sealed:
+            raise ArtifactError(f"{folder / name}: must not be there, for {SEAL} doesn't list it; {remedy}")
+        if sealed[name] != found[name]:
             raise ArtifactError(
                 f"{folder / name}: must be the file that was written with the others (SHA-256 "
-                f"{str(sealed.get(name, 'none'))[:12]}… in {SEAL}), got {found[name][:12]}…; run `dvc repro`"
+                f"{str(sealed[name])[:12]}… in {SEAL}), got {found[name][:12]}…; {remedy}"
             )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from llara_core.errors import DataError
 from llara_core.params.sections import Candidates
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.windows import last_positions, targets
@@ -12,11 +13,17 @@ from llara_core.tables.sequences import SPLITS, Sequences
 def build_candidate_sets(
     sequences: Sequences, n_items: int, params: Candidates, history_length: int, seed: int
 ) -> CandidateSets:
-    """Draw the sets of every user's last validation and last test item, seeded by (seed, split, example, draw)."""
+    """Draw the sets of every user's last validation and last test item, seeded by (seed, split, example, draw).
+
+    Raises:
+        DataError: nobody in a split can be asked about.
+    """
     parts: list[CandidateSets] = []
     first_example = 0
     for split, n_draws in (("validation", params.draws.validation), ("test", params.draws.test)):
         examples = last_positions(sequences, split)
+        if not len(examples):
+            raise DataError(f"split.{split} must hold a user with an item before the last one, got none: too few users")
         excluded = items_never_negative(sequences, examples, split, params.negatives, history_length)
         within = np.repeat(np.arange(len(examples)), n_draws)
         draws = np.tile(np.arange(n_draws), len(examples))

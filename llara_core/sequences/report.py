@@ -1,6 +1,5 @@
 """What preprocessing did to the data, in numbers that a reader can check."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,28 +34,8 @@ def describe_sequences(sequences: Sequences, items: Items, sets: CandidateSets, 
     }
 
 
-def count_training(sequences: Sequences, n_items: int) -> np.ndarray:
-    """[n] int32 training interactions of each item."""
-    counts = np.zeros(n_items + 1, dtype=np.int64)
-    for part, mask in _parts_in_split(sequences, "train"):
-        counts += np.bincount(sequences.item_ids[part][mask], minlength=n_items + 1)
-    return counts[1:].astype(np.int32)
-
-
-def _parts_in_split(sequences: Sequences, split: str) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield parts of the flat interactions, and which of each are in `split`: whole masks would cost much memory."""
-    start, end = sequences.segment(split)
-    for first in range(0, len(sequences), _USERS_AT_ONCE):
-        users = slice(first, first + _USERS_AT_ONCE)
-        lengths = sequences.lengths[users]
-        begin = int(sequences.offsets[first])
-        part = slice(begin, begin + int(lengths.sum()))
-        place = np.arange(part.start, part.stop) - np.repeat(sequences.offsets[:-1][users], lengths)
-        yield part, (np.repeat(start[users], lengths) <= place) & (place < np.repeat(end[users], lengths))
-
-
 def _time_span(sequences: Sequences, split: str) -> dict[str, int]:
-    spans = [sequences.timestamps[part][mask] for part, mask in _parts_in_split(sequences, split) if mask.any()]
+    spans = [sequences.timestamps[part][mask] for part, mask in sequences.parts_of(split) if mask.any()]
     return {"first": int(min(times.min() for times in spans)), "last": int(max(times.max() for times in spans))}
 
 

@@ -150,8 +150,13 @@ def _check_examples(path: Path, sets: CandidateSets, sequences: Sequences) -> No
     _refuse(path, is_had, "candidates must not hold the item right before the target, got {}", before)
     _check_draws(path, sets)
     asked = np.stack([sets.example_ids, rows, sets.positions], axis=1)
-    if len(np.unique(asked, axis=0)) != len(np.unique(sets.example_ids)):
-        raise ArtifactError(f"{path}: an example_id must mean one position of one user, got several")
+    n_examples = len(np.unique(sets.example_ids))
+    if len(np.unique(asked, axis=0)) != n_examples or len(np.unique(asked[:, 1:], axis=0)) != n_examples:
+        raise ArtifactError(f"{path}: an example_id must mean one position of one user, and no other mean the same")
+    for split in SPLITS:
+        _, draws = np.unique(sets.example_ids[sets.splits == split], return_counts=True)
+        if len(counts := np.unique(draws)) > 1:
+            raise ArtifactError(f"{path}: every example of {split} must have as many draws, got {counts.tolist()}")
 
 
 def _check_draws(path: Path, sets: CandidateSets) -> None:

@@ -1,5 +1,6 @@
 """sequences.parquet: every user's items in chronological order, stored once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.lineage import digest_of, require_lineage
 from llara_core.tables.parquet import read_table, write_table
 
+_USERS_AT_ONCE = 1 << 13
 SPLITS = ("train", "validation", "test")
 SCHEMA = pa.schema(
     [
@@ -84,6 +86,24 @@ class Sequences:
         whole = [column.astype(np.int32, copy=False) for column in columns]
         return digest_of(self.raw_user_ids, *whole, self.offsets.astype(np.int64), self.timestamps.astype(np.int64))
 
+    def parts_of(self, split: str) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield parts of the flat interactions, and which of each are in `split`: whole masks would cost memory."""
+        start, end = self.segment(split)
+        for first in range(0, len(self), _USERS_AT_ONCE):
+            users = slice(first, first + _USERS_AT_ONCE)
+            lengths = self.lengths[users]
+            begin = int(self.offsets[first])
+            part = slice(begin, begin + int(lengths.sum()))
+            place = np.arange(part.start, part.stop) - np.repeat(self.offsets[:-1][users], lengths)
+            yield part, (np.repeat(start[users], lengths) <= place) & (place < np.repeat(end[users], lengths))
+
+    def count_training(self, n_items: int) -> np.ndarray:
+        """[n] int32 training interactions of each item."""
+        counts = np.zeros(n_items + 1, dtype=np.int64)
+        for part, mask in self.parts_of("train"):
+            counts += np.bincount(self.item_ids[part][mask], minlength=n_items + 1)
+        return counts[1:].astype(np.int32)
+
     def items_of(self, row: int) -> np.ndarray:
         """Item ids of the user in `row`, chronological."""
         return self.item_ids[self.offsets[row] : self.offsets[row + 1]]
@@ -123,6 +143,9 @@ def read_sequences(path: Path, items: Items) -> Sequences:
         timestamps=timestamps.values.to_numpy(),
     )
     _check(path, sequences, timestamps.offsets.to_numpy(), len(items))
+    if (named := table["split"].to_numpy()).tolist() != (names := sequences.split_names).tolist():
+        row = int(np.argmax(named != names))
+        raise ArtifactError(f"{path}: row {row}: split must be {names[row]} by its bounds, got {named[row]}")
     _check_popularity(path, sequences, items)
     return sequences
 
@@ -130,6 +153,8 @@ def read_sequences(path: Path, items: Items) -> Sequences:
 def _check(path: Path, sequences: Sequences, time_offsets: np.ndarray, n_items: int) -> None:
     if (np.diff(sequences.user_ids) <= 0).any():
         raise ArtifactError(f"{path}: user_id must ascend from row to row without repeats")
+    if sequences.lengths.min(initial=1) < 1:
+        raise ArtifactError(f"{path}: row {int(np.argmin(sequences.lengths))}: must have an item, got none")
     bounds = np.stack([sequences.train_end, sequences.validation_end, sequences.lengths])
     if bounds.min(initial=0) < 0 or (np.diff(bounds, axis=0) < 0).any():
         raise ArtifactError(f"{path}: must have 0 ≤ train_end ≤ validation_end ≤ length in every row")
@@ -146,12 +171,10 @@ def _check(path: Path, sequences: Sequences, time_offsets: np.ndarray, n_items: 
 
 
 def _check_popularity(path: Path, sequences: Sequences, items: Items) -> None:
-    place = np.arange(len(sequences.item_ids)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-    trains = place < np.repeat(sequences.train_end, sequences.lengths)
-    counts = np.bincount(sequences.item_ids[trains], minlength=len(items) + 1)
-    if (wrong := counts[1:] != items.n_train).any():
-        item = int(np.argmax(wrong)) + 1
+    counts = sequences.count_training(len(items))
+    if (wrong := counts != items.n_train).any():
+        item = int(np.argmax(wrong))
         raise ArtifactError(
             f"{path}: must have each item as often before train_end as the catalogue's n_train says, "
-            f"item {item} {items.n_train[item - 1]} times, got {counts[item]}"
+            f"item {item + 1} {items.n_train[item]} times, got {counts[item]}"
         )

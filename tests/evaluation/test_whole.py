@@ -121,5 +121,5 @@ def test_an_adapter_is_refused_beside_another_recommender(folder: Path) -> None:
 def test_an_adapter_is_refused_when_its_base_model_has_changed(folder: Path) -> None:
     path = folder / "llm" / "generation_config.json"
     path.write_text(path.read_text() + "\n")
-    with pytest.raises(ArtifactError, match="was made from other llm than those at hand"):
+    with pytest.raises(ArtifactError, match="made from other llm than those at hand: .* `dvc repro --force finetune`"):
         _read(folder)

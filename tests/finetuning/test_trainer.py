@@ -237,6 +237,7 @@ def test_each_step_draws_something_else_and_the_same_after_a_resume(
         "trainable.safetensors",
         "optimizer.safetensors",
         "trainer_state.json",
+        "sha256.json",
     }
     resumed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, last)
     resumed.train(resume_from_checkpoint=str(checkpoint))
@@ -286,6 +287,7 @@ def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
     run_two_processes(["-m", "pytest", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))
 
 
+@pytest.mark.parametrize("divider", ["is_fsdp_enabled", "is_deepspeed_enabled"])
 def test_a_model_may_not_be_divided_among_processes(
     params: Params,
     plan: TrainingPlan,
@@ -294,12 +296,13 @@ def test_a_model_may_not_be_divided_among_processes(
     llama: LlamaForCausalLM,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    divider: str,
 ) -> None:
     create = HybridTrainer.create_accelerator_and_postprocess
 
     def create_and_pretend(self: HybridTrainer) -> None:
         create(self)
-        self.is_fsdp_enabled = True
+        setattr(self, divider, True)
 
     monkeypatch.setattr(HybridTrainer, "create_accelerator_and_postprocess", create_and_pretend)
     with pytest.raises(ModelError, match="must copy the whole model to each process .* got NO: checkpoints would hold"):

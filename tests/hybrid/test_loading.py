@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Literal
 
 import huggingface_hub
 import numpy as np
@@ -14,7 +15,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from llara_core.errors import ArtifactError, ModelError, ParamsError
+from llara_core.errors import ArtifactError, ModelError, ParamsError, SourceError
 from llara_core.hybrid import base_llm, gguf
 from llara_core.hybrid.adapter import (
     AdapterManifest,
@@ -208,15 +209,40 @@ def test_a_converted_model_that_changed_is_converted_again(
             lambda: (folder / "model.safetensors").write_text("other"),
             lambda: (folder / "adapter_config.json").write_text("{}"),
             lambda: (folder / "sha256.json").write_text("{"),
-            lambda: monkeypatch.setattr(gguf, "version", lambda library: f"another {library}"),
         ),
         start=2,
     ):
         change()
-        gguf.converted_folder(llm)
+        assert gguf.converted_folder(llm) == folder
         assert len(conversions) == count
-        assert sorted(path.name for path in folder.iterdir()) == ["conversion.json", "model.safetensors", "sha256.json"]
-    assert json.loads((folder / "conversion.json").read_text())["transformers"] == "another transformers"
+        assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "sha256.json"]
+
+
+@pytest.mark.parametrize("converter", ["gguf", "tokenizers", "torch", "transformers", "code"])
+def test_environments_that_convert_in_other_ways_share_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: Params, converter: str
+) -> None:
+    monkeypatch.setenv("LLARA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(gguf, "obtain", lambda *_, **__: "test")
+    monkeypatch.setattr(gguf, "_save_as_safetensors", lambda _, file, to: (to / "model.safetensors").write_text(file))
+    llm, installed, digest = params.llms["smollm2-135m"], gguf.version, gguf.sha256_of
+    before = gguf.converted_folder(llm)
+    monkeypatch.setattr(gguf, "version", lambda name: "0.0" if name == converter else installed(name))
+    if converter == "code":
+        monkeypatch.setattr(gguf, "sha256_of", lambda path: "0" if path.name == "gguf.py" else digest(path))
+    after = gguf.converted_folder(llm)
+    assert after != before
+    assert (before / "model.safetensors").is_file()
+
+    def fail(*_: object, **__: object) -> str:
+        raise SourceError("offline")
+
+    monkeypatch.setattr(gguf, "obtain", fail)
+    assert gguf.converted_folder(llm) == after  # nothing to be had again
+    (after / "model.safetensors").write_text("damaged")
+    with pytest.raises(SourceError, match="offline"):
+        gguf.converted_folder(llm)
+    assert (after / "model.safetensors").read_text() == "damaged"  # what there was stays until there is better
 
 
 def test_a_file_that_is_no_gguf_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: Params) -> None:
@@ -242,10 +268,25 @@ def manifest(params: Params, llama_folder: Path) -> AdapterManifest:
     )
 
 
+@pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "lm_head"], ["q_proj", "embed_tokens"]])
+@pytest.mark.parametrize("source", ["folder", "package"])
 def test_an_adapter_comes_back_and_plain_peft_reads_it(
-    tmp_path: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
+    tmp_path: Path,
+    llama: LlamaForCausalLM,
+    item_embeddings: np.ndarray,
+    manifest: AdapterManifest,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    targets: Literal["all-linear"] | list[str],
+    source: str,
 ) -> None:
-    adapted = attach_lora(llama, LORA, manifest.llm)
+    def ask(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("socket.getaddrinfo", ask)
+    if source == "package":
+        manifest = manifest.model_copy(update={"llm": params.llms["smollm2-135m"]})
+    adapted = attach_lora(llama, LORA.model_copy(update={"targets": targets}), manifest.llm)
     model = build_hybrid(adapted.get_base_model(), item_embeddings, 6).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -306,6 +347,10 @@ def test_an_adapter_with_gaps_is_refused(
     del weights[missing]
     save_file(weights, tmp_path / "adapter_model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ArtifactError, match=f"must hold exactly the adapter's weights, differs in {missing}"):
+        load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
+    surplus = {**weights, missing: torch.zeros(32, 2), f"{missing}.more": torch.zeros(1)}
+    save_file(surplus, tmp_path / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ArtifactError, match=f"must hold exactly the adapter's weights, differs in {missing}.more"):
         load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
 
 

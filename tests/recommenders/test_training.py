@@ -256,7 +256,7 @@ def test_a_broken_checkpoint_is_named(settings: Pretrain, tmp_path: Path) -> Non
     kept = latest_checkpoint(tmp_path)
     assert kept is not None
     (kept / "progress.json").write_text("{")
-    with pytest.raises(ModelError, match=r"step-\d+: not a readable checkpoint"):
+    with pytest.raises(ModelError, match=r"damaged checkpoint: .*step-\d+/progress.json: must be the file"):
         train(settings, tmp_path)
 
 

@@ -73,6 +73,15 @@ def test_a_half_removed_checkpoint_is_none(monkeypatch: pytest.MonkeyPatch) -> N
         assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
+def test_a_damaged_checkpoint_is_no_beginning(tmp_path: Path) -> None:
+    with new_checkpoint(tmp_path, 3) as path:
+        (path / "weights").write_text("weights")
+    assert agreed_checkpoint(tmp_path) == tmp_path / "step-3"
+    (tmp_path / "step-3" / "weights").write_text("weight")
+    with pytest.raises(ModelError, match=r"damaged checkpoint: .*weights: must be the file .*; remove its folder"):
+        agreed_checkpoint(tmp_path)
+
+
 _ROUNDS = """
 from accelerate import Accelerator
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints, new_checkpoint

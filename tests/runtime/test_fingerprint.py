@@ -53,7 +53,7 @@ def test_it_follows_the_place_of_code(root: Path, take: Callable[..., str]) -> N
 
 
 @pytest.mark.parametrize(
-    "library", ["torch", "transformers", "peft", "numpy", "accelerate", "tokenizers", "safetensors"]
+    "library", ["accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers"]
 )
 def test_it_follows_the_versions_of_what_computes(
     take: Callable[..., str], monkeypatch: pytest.MonkeyPatch, library: str

@@ -147,3 +147,12 @@ def test_permutations_permute(seed: int, stream: int, n: int) -> None:
 def test_random_integers_cover_their_range() -> None:
     numbers = random_integers(random_words(0, np.arange(1000)), 7)
     assert set(numbers.tolist()) == set(range(7))
+
+
+def test_a_split_without_anybody_to_ask_is_refused() -> None:
+    sequences = make_sequences([[1, 2, 3], [1], [2, 3]], ["train", "validation", "test"])
+    params = Candidates(size=3, negatives="outside_history", draws=Draws(validation=1, test=1))
+    with pytest.raises(
+        DataError, match=r"split.validation must hold a user with an item before the last one, got none"
+    ):
+        build_candidate_sets(sequences, 30, params, 10, seed=0)

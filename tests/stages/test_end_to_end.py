@@ -138,7 +138,7 @@ def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path)
     assert not list((repository / ".llara/checkpoints").glob("*/*/step-*"))
     assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
-    assert len(before) == 5 + 6 + 4
+    assert len(before) == 5 + 6 + 5
 
 
 @pytest.mark.usefixtures("reproduced")

@@ -128,6 +128,52 @@ def test_sequences_that_break_the_contract_are_refused(
         read_sequences(tmp_path / "s.parquet", items)
 
 
+def test_the_split_column_says_what_the_bounds_say(tmp_path: Path, items: Items, sequences: Sequences) -> None:
+    write_sequences(tmp_path / "s.parquet", sequences, items)
+    table = pq.read_table(tmp_path / "s.parquet")
+    column = table.schema.get_field_index("split")
+    pq.write_table(table.set_column(column, "split", pa.array(["train", "train"])), tmp_path / "s.parquet")
+    with pytest.raises(ArtifactError, match="row 1: split must be test by its bounds, got train"):
+        read_sequences(tmp_path / "s.parquet", items)
+
+
+def test_a_user_without_items_is_refused(tmp_path: Path, items: Items, sequences: Sequences) -> None:
+    empty = replace(
+        sequences,
+        user_ids=np.array([1, 2, 3], dtype=np.int32),
+        raw_user_ids=pa.array(["a", "b", "c"]),
+        train_end=np.array([2, 0, 0], dtype=np.int32),
+        validation_end=np.array([2, 0, 0], dtype=np.int32),
+        offsets=np.array([0, 2, 5, 5]),
+    )
+    write_sequences(tmp_path / "s.parquet", empty, items)
+    with pytest.raises(ArtifactError, match="row 2: must have an item, got none"):
+        read_sequences(tmp_path / "s.parquet", items)
+
+
+def test_examples_are_asked_once_and_equally_often(tmp_path: Path, items: Items) -> None:
+    sequences = make_sequences([[1, 3], [2, 1, 3], [2, 3]], ["train", "test", "test"])
+
+    def read(example_ids: list[int], draws: list[int], user_ids: list[int]) -> CandidateSets:
+        sets = CandidateSets(
+            example_ids=np.array(example_ids),
+            draws=np.array(draws),
+            user_ids=np.array(user_ids),
+            splits=np.array(["test"] * len(draws), dtype=object),
+            positions=np.array([{2: 2, 3: 1}[user] for user in user_ids]),
+            targets=np.array([3] * len(draws)),
+            candidates=np.array([{2: [2, 3], 3: [1, 3]}[user] for user in user_ids]),
+        )
+        _write(tmp_path, items, sequences, sets)
+        return read_candidates(tmp_path / "c.parquet", items, sequences)
+
+    assert len(read([0, 0, 1, 1], [0, 1, 0, 1], [2, 2, 3, 3])) == 4
+    with pytest.raises(ArtifactError, match="one position of one user, and no other mean the same"):
+        read([0, 1, 2], [0, 0, 0], [2, 3, 3])
+    with pytest.raises(ArtifactError, match=r"every example of test must have as many draws, got \[1, 2\]"):
+        read([0, 0, 1], [0, 1, 0], [2, 2, 3])
+
+
 def test_a_target_that_repeats_the_item_before_it_is_one_of_its_candidates(tmp_path: Path, items: Items) -> None:
     sequences = make_sequences([[2, 2]], ["test"])
     sets = CandidateSets(
