@@ -26,7 +26,7 @@ from llara_core.params.recommenders import Recommender
 from llara_core.recommenders.dropout import BatchDropout
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
-from llara_core.recommenders.ranking import neural_scorer, rank_candidates
+from llara_core.recommenders.ranking import neural_scorer, ranks, score_candidates
 from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.compute import seed_torch
@@ -86,7 +86,7 @@ def _hit_ratio(sequences: Sequences, n_items: int, history: int) -> Callable[[Se
         ]
     )
     order, first = np.arange(len(sets)), np.zeros(len(sets), dtype=np.int64)
-    return lambda model: float((rank_candidates(neural_scorer(model), shown, order, sets, first) == 1).mean())
+    return lambda model: float((ranks(score_candidates(neural_scorer(model), shown, order, sets), first) == 1).mean())
 
 
 def _build(recipe: Recommender, n_items: int, params: Params) -> SequentialRecommender:

@@ -8,16 +8,17 @@ from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, CURVES, EMBEDDINGS, METRICS, PROCESSED
+from stages.paths import ADAPTER, CURVES, EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
 
 
 def finetune(
     params_path: ParamsPath = PARAMS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ignore checkpoints of an interrupted run.")] = False,
 ) -> None:
-    """Tune projector and LoRA weights on the answers of hybrid and text-only prompts.
+    """Tune projector, LoRA weights and what else train.objective has, from text-only to hybrid input.
 
-    Reads data/processed and data/embeddings; writes data/adapter, data/curves/finetune.csv and metrics/finetune.json.
+    Reads data/processed, data/recommender and data/embeddings; writes data/adapter, data/curves/finetune.csv and
+    metrics/finetune.json.
     A killed run goes on from its last checkpoint under .llara/checkpoints (or $LLARA_CHECKPOINT_DIR); a finished one
     leaves none.
     """
@@ -29,6 +30,7 @@ def _finetune(params: Params, *, fresh: bool) -> None:
     from llara_core.finetuning.curve import CURVE_COLUMNS
     from llara_core.finetuning.tuning import tune, tuning_fingerprint
     from llara_core.hybrid.adapter import save_adapter
+    from llara_core.recommenders.saving import load_recommender
     from llara_core.runtime.checkpoints import locked_checkpoints
     from llara_core.runtime.compute import is_main_process
     from llara_core.runtime.curves import write_curve
@@ -36,14 +38,15 @@ def _finetune(params: Params, *, fresh: bool) -> None:
     from llara_core.tables.processed import ITEMS, SEQUENCES, read_processed
 
     tables = read_processed(PROCESSED)
-    embeddings = read_embeddings(EMBEDDINGS, tables.lineage, len(tables.items))
+    recommender, lineage = load_recommender(RECOMMENDER, tables.lineage)
+    embeddings = read_embeddings(EMBEDDINGS, lineage, len(tables.items))
     fingerprint = tuning_fingerprint(params, [PROCESSED / ITEMS, PROCESSED / SEQUENCES, EMBEDDINGS])
     with locked_checkpoints("finetune", fingerprint, fresh=fresh) as checkpoints:
-        tuned = tune(params, tables, embeddings, checkpoints)
+        tuned = tune(params, tables, recommender, embeddings, checkpoints)
         if not is_main_process():
             return
         with atomic_directory(ADAPTER) as folder:
-            save_adapter(folder, tuned.adapted, tuned.model.projector, tuned.manifest)
+            save_adapter(folder, tuned.adapted, tuned.model.projector, tuned.manifest, tuned.head)
         write_curve(CURVES / "finetune.csv", tuned.curve, CURVE_COLUMNS)
         write_metrics(METRICS / "finetune.json", tuned.report)
 

@@ -4,20 +4,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llara_core.evaluation.asking import ask
+import numpy as np
+
+from llara_core.errors import ArtifactError
+from llara_core.evaluation.blending import blend, choose_weight
 from llara_core.evaluation.metrics import answer_metrics
-from llara_core.evaluation.recommenders import candidate_metrics
+from llara_core.evaluation.recommenders import candidate_metrics, list_scores
 from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_manifest
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.hybrid.llm_files import llm_digest
-from llara_core.hybrid.questions import encode_questions
+from llara_core.objectives.asking import Respondent, Tuned
+from llara_core.objectives.registry import build_respondent
 from llara_core.params.params import Params
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.counting import baseline_scorers
 from llara_core.recommenders.model import SequentialRecommender
-from llara_core.recommenders.ranking import Scorer, neural_scorer
+from llara_core.recommenders.ranking import Scorer, neural_scorer, ranks
 from llara_core.recommenders.saving import load_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.compute import choose_device
@@ -78,37 +82,60 @@ class Judged:
 
 
 def judge(params: Params, artifacts: Artifacts) -> Judged:
-    """Ask the tuned language model for the test users' next items, beside its recommender and counting."""
-    tables = artifacts.tables
-    sets, all_sets = tables.sets.of("test", params.eval.draws), tables.sets.of("test")
-    predictions = _ask(params.eval, artifacts, sets)
+    """Ask the tuned language model for the test users' next items, beside its recommender and counting.
+
+    Raises:
+        ArtifactError: the adapter's objective doesn't fit eval.method.
+    """
+    tables, length = artifacts.tables, artifacts.manifest.history_length
+    respondent = _respondent(params.eval, artifacts)
+    all_sets = tables.sets.of("test")
+    sets = respondent.choose(all_sets)
+    predictions = respondent.answer(sets)
     matched = predictions.matched_items
     judged = answer_metrics(matched == sets.targets, matched != NO_ITEM, sets.user_ids)
     metrics: dict[str, dict[str, Any]] = {"llara": {"method": params.eval.method, **judged}}
-    for name, score in _scorers(params, artifacts).items():
-        for suffix, chosen in (("", sets), ("_all_draws", all_sets)):
-            length = artifacts.manifest.history_length
-            metrics[name + suffix] = candidate_metrics(score, tables.sequences, chosen, length)
+    scorers = _scorers(params, artifacts)
+    if predictions.scores is not None:
+        metrics["llara_with_recommender"] = _judge_together(
+            respondent, scorers["recommender"], artifacts, sets, predictions.scores
+        )
+    for name, score in scorers.items():
+        metrics[name] = candidate_metrics(score, tables.sequences, sets, length)
+        if len(sets) < len(all_sets):
+            metrics[f"{name}_all_draws"] = candidate_metrics(score, tables.sequences, all_sets, length)
     return Judged(sets, predictions, metrics)
 
 
-def _ask(params: Eval, artifacts: Artifacts, sets: CandidateSets) -> Predictions:
+def _respondent(params: Eval, artifacts: Artifacts) -> Respondent:
     manifest, tables = artifacts.manifest, artifacts.tables
-    mode = manifest.choose_mode(params.mode)
-    llm, tokenizer = load_base_llm(manifest.llm, choose_device())
-    model = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
+    if params.method == "generation" and manifest.objective != "answer":
+        raise ArtifactError(
+            f"eval.method must be scoring for {artifacts.adapter}, which was trained by {manifest.objective}, got "
+            "generation"
+        )
+    manifest.choose_mode(params.mode)  # refuses before anything is loaded
+    llm, tokenizer = load_base_llm(manifest.llm, choose_device(), manifest.layers)
+    hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
     encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
     writer = PromptWriter.of(manifest.prompt, manifest.nouns, tables.items.titles_by_id)
-    prompts = encode_questions(
-        sets,
-        tables.sequences,
-        writer,
-        encoder,
-        template=params.template,
-        history_length=manifest.history_length,
-        hybrid=mode == "hybrid",
-    )
-    return ask(model, prompts, sets.candidates, writer, encoder, params)
+    recommender = artifacts.recommender.to(choose_device())
+    return build_respondent(Tuned(hybrid, artifacts.adapter, manifest, recommender, tables, writer, encoder, params))
+
+
+def _judge_together(
+    respondent: Respondent, score: Scorer, artifacts: Artifacts, sets: CandidateSets, scores: np.ndarray
+) -> dict[str, Any]:
+    """Metrics of the language model's scores [R, C] of `sets` and the recommender's, weighted as on validation."""
+    sequences, length = artifacts.tables.sequences, artifacts.manifest.history_length
+    asked = respondent.choose(artifacts.tables.sets.of("validation"))
+    answered = respondent.answer(asked).scores
+    if answered is None:
+        raise ValueError("a respondent must score validation lists as it scores test lists")
+    weight = choose_weight(answered, list_scores(score, sequences, asked, length), asked.target_indices)
+    together = blend(scores, list_scores(score, sequences, sets, length), weight)
+    rank = ranks(together, sets.target_indices)
+    return {"weight": weight, **answer_metrics(rank == 1, np.ones(len(sets), dtype=bool), sets.user_ids)}
 
 
 def _scorers(params: Params, artifacts: Artifacts) -> dict[str, Scorer]:

@@ -1,22 +1,24 @@
 """The training curve while it grows: a progress bar, and complete log entries that checkpoints keep."""
 
 import time
+from typing import Any
 
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from llara_core.finetuning.curriculum import hybrid_probability
-from llara_core.finetuning.plan import TrainingPlan
+from llara_core.finetuning.watch import Watch
+from llara_core.objectives.curriculum import hybrid_probability
+from llara_core.objectives.step_plan import StepPlan
 
-CURVE_COLUMNS = ("step", "loss", "learning_rate", "hybrid_probability", "mode", "examples_per_second")
+CURVE_COLUMNS = ("step", "loss", "learning_rate", "hybrid_probability", "mode", "examples_per_second", "validation")
 
 
 class CurveCallback(TrainerCallback):
-    """Adds mode, hybrid probability and speed to each step's log, and shows progress."""
+    """Adds mode, hybrid probability, speed and what validation found to each step's log, and shows progress."""
 
-    def __init__(self, plan: TrainingPlan) -> None:
-        """Follow a training on `plan`."""
-        self._plan = plan
+    def __init__(self, plan: StepPlan[Any, Any], watch: Watch) -> None:
+        """Follow a training on `plan`, after `watch` has seen the step."""
+        self._plan, self._watch = plan, watch
         self._started = time.perf_counter()
         self._bar: tqdm | None = None
 
@@ -38,9 +40,14 @@ class CurveCallback(TrainerCallback):
         entry["hybrid_probability"] = hybrid_probability(settings.schedule, step, settings.n_steps)
         entry["mode"] = "hybrid" if self._plan.is_hybrid(step) else "text"
         entry["examples_per_second"] = settings.batch_size / (now - self._started)
+        entry["validation"] = self._watch.scores.get(step)
         self._started = now
+        shown = {"loss": f"{entry['loss']:.3f}", "mode": entry["mode"]}
+        if self._watch.scores:
+            best = self._watch.best_step
+            shown[self._watch.settings.name] = f"{self._watch.scores[best]:.4f} (step {best})"
         self._bar.update(1)
-        self._bar.set_postfix(loss=f"{entry['loss']:.3f}", mode=entry["mode"])
+        self._bar.set_postfix(shown)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

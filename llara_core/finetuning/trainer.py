@@ -1,6 +1,7 @@
 """Hugging Face's Trainer, fed by a training plan, with checkpoints of our own."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,10 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 
 from llara_core.errors import ModelError
 from llara_core.finetuning.learning_rate import rate_factor
-from llara_core.hybrid.batching import pad_examples
-from llara_core.hybrid.model import HybridCausalLM
+from llara_core.finetuning.watch import Watch
+from llara_core.objectives.objective import Objective
+from llara_core.params.objectives import Recipe
 from llara_core.params.sections import Train
-from llara_core.prompting.encoding import EncodedPrompt
 from llara_core.runtime.checkpoints import (
     load_optimizer,
     load_trainable,
@@ -29,24 +30,25 @@ _WEIGHTS, _OPTIMIZER, _STATE = "trainable.safetensors", "optimizer.safetensors",
 _DROPOUT = 0x44726F70  # "Drop": a stream of random words
 
 
-def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> TrainingArguments:
-    """Translate params.yaml's `train` for the Trainer.
+def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path, seed: int) -> TrainingArguments:
+    """Translate params.yaml's `train`, and the objective's recipe, for the Trainer.
 
     Raises:
         ModelError: the batch can't be divided among the processes.
         ParamsError: the GPU hasn't the precision that is asked for.
     """
-    per_round = params.micro_batch_size * n_processes()
-    if params.batch_size % per_round:
+    per_round = recipe.micro_batch_size * n_processes()
+    if recipe.batch_size % per_round:
         raise ModelError(
-            f"train.batch_size must be a multiple of micro_batch_size × processes {per_round}, got {params.batch_size}"
+            f"objectives.*.batch_size must be a multiple of micro_batch_size × processes {per_round}, "
+            f"got {recipe.batch_size}"
         )
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=n_steps,
-        per_device_train_batch_size=params.micro_batch_size,
-        gradient_accumulation_steps=params.batch_size // per_round,
-        learning_rate=params.lr,
+        per_device_train_batch_size=recipe.micro_batch_size,
+        gradient_accumulation_steps=recipe.batch_size // per_round,
+        learning_rate=recipe.lr,
         weight_decay=params.weight_decay,
         warmup_steps=round(params.warmup * n_steps),
         max_grad_norm=params.max_grad_norm,
@@ -66,12 +68,6 @@ def training_arguments(params: Train, n_steps: int, folder: Path, seed: int) -> 
     return arguments
 
 
-def collate(examples: list[tuple[EncodedPrompt, list[int]]], filler_id: int) -> dict[str, Tensor]:
-    """Stack planned examples into a micro-batch."""
-    prompts, answers = zip(*examples, strict=True)
-    return pad_examples(prompts, answers, filler_id)
-
-
 class _StepSeeds(TrainerCallback):
     """Makes what a step draws, dropout's masks, a function of seed, step and process.
 
@@ -85,18 +81,26 @@ class _StepSeeds(TrainerCallback):
 
 
 class HybridTrainer(Trainer):
-    """Trains a HybridCausalLM on a plan's examples in their order."""
+    """Trains an objective's model on its plan's examples in their order."""
 
     optimizer: torch.optim.Optimizer
 
-    def __init__(self, model: HybridCausalLM, args: TrainingArguments, projector_lr: float, **kwargs: object) -> None:
-        """Take Trainer's arguments, and the learning rate of the projector.
+    def __init__(
+        self, objective: Objective[Any], args: TrainingArguments, watch: Watch, callbacks: list[TrainerCallback]
+    ) -> None:
+        """Take what to train, how, who chooses among its weights, and whom else to tell.
 
         Raises:
             ModelError: the launcher wants the model divided among processes.
         """
         args._n_gpu = min(args.n_gpu, 1)  # nn.DataParallel can't divide the flat list of slots
-        super().__init__(model=model, args=args, **kwargs)
+        super().__init__(
+            model=objective.model,
+            args=args,
+            train_dataset=objective.plan,
+            data_collator=objective.collate,
+            callbacks=[watch, *callbacks],
+        )
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ModelError(
                 "the launcher must copy the whole model to each process (accelerate's MULTI_GPU or MULTI_CPU), got "
@@ -104,7 +108,7 @@ class HybridTrainer(Trainer):
             )
         self.remove_callback(PrinterCallback)  # the progress bar says it
         self.add_callback(_StepSeeds())
-        self._projector_lr = projector_lr
+        self._objective, self._watch = objective, watch
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
         self.resumed_from: int | None = None
@@ -121,24 +125,19 @@ class HybridTrainer(Trainer):
         if not torch.isfinite(loss):
             raise ModelError(
                 f"the training loss became {loss.item()} at step {self.state.global_step + 1}, learning rate "
-                f"{self._get_learning_rate():.2e}; lower train.lr"
+                f"{self._get_learning_rate():.2e}; lower objectives.*.lr"
             )
         return loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW in two groups: what the language model leaves trainable, and the projector."""
-        hybrid: HybridCausalLM = self.model
+        """AdamW in the objective's groups."""
         if self.optimizer is None:
-            lora = [parameter for parameter in hybrid.llm.parameters() if parameter.requires_grad]
-            groups = [
-                {"params": lora, "lr": self.args.learning_rate},
-                {"params": list(hybrid.projector.parameters()), "lr": self._projector_lr},
-            ]
+            groups = [{"params": weights, "lr": rate} for weights, rate in self._objective.rates()]
             self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
-        """The course of both groups' learning rates; the scheduler counts the steps that are done."""
+        """The course of all groups' learning rates; the scheduler counts the steps that are done."""
         self.lr_scheduler = LambdaLR(
             self.optimizer, lambda done: rate_factor(done + 1, self.args.warmup_steps, num_training_steps)
         )
@@ -153,6 +152,7 @@ class HybridTrainer(Trainer):
         with new_checkpoint(Path(self.args.output_dir), self.state.global_step) as folder:
             save_trainable(self.model, folder / _WEIGHTS)
             save_optimizer(self.optimizer, folder / _OPTIMIZER)
+            self._watch.save(folder)
             self.state.save_to_json(str(folder / _STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -162,6 +162,7 @@ class HybridTrainer(Trainer):
         if checkpoint is None:
             return
         load_optimizer(self.optimizer, Path(checkpoint) / _OPTIMIZER)
+        self._watch.load(Path(checkpoint))
         self._restore_schedule()
         LOGGER.info("resuming from step %d of %d", self.state.global_step, self.state.max_steps)
         self.resumed_from = self.state.global_step

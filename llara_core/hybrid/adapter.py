@@ -1,6 +1,7 @@
 """What finetuning leaves behind: a plain peft adapter, the projector, and all that rebuilds the prompt."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from llara_core.runtime.seal import require_seal, seal
 from llara_core.tables.lineage import Lineage, require_lineage
 
 _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
+HEAD = "head.safetensors"
 _LORA, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
@@ -34,6 +36,8 @@ class AdapterManifest(Section):
     """Everything besides weights that turns the adapter back into the model that was trained."""
 
     llm: Llm
+    objective: str
+    layers: int | None
     prompt: Prompt
     nouns: Nouns
     history_length: int
@@ -57,8 +61,10 @@ class AdapterManifest(Section):
         return wanted
 
 
-def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm) -> peft.PeftModel:
+def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None = None) -> peft.PeftModel:
     """Put freshly initialised LoRA weights beside the named linear layers of the frozen `llm` (arXiv 2106.09685).
+
+    Where only the lower `layers` of the base model are there, the adapter says so, and fits the whole one too.
 
     Raises:
         ParamsError: no layer has one of the names.
@@ -69,6 +75,7 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm) -> peft.PeftModel:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.targets,
+        layers_to_transform=None if layers is None else list(range(layers)),
     )
     try:
         adapted = peft.get_peft_model(llm, config)
@@ -87,10 +94,16 @@ def build_hybrid(llm: PreTrainedModel, item_embeddings: np.ndarray, hidden: int)
     return HybridCausalLM(llm, projector, vectors).to(tokens.device)
 
 
-def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, manifest: AdapterManifest) -> None:
+def save_adapter(
+    folder: Path,
+    adapted: peft.PeftModel,
+    projector: Projector,
+    manifest: AdapterManifest,
+    head: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write adapter_config.json and adapter_model.safetensors (as peft does), projector.safetensors and llara.json.
 
-    Their digests are listed beside them (sha256.json).
+    An objective's own weights go to head.safetensors. The digests of all are listed beside them (sha256.json).
     """
     # False: the vocabulary is the base model's; peft would look on the hub to find that out.
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
@@ -99,8 +112,9 @@ def save_adapter(folder: Path, adapted: peft.PeftModel, projector: Projector, ma
     # A set to peft, which writes it in another order in every process.
     config["target_modules"] = sorted(config["target_modules"])
     write_json(folder / _CONFIG, config)
-    weights = {name: tensor.contiguous().cpu() for name, tensor in projector.state_dict().items()}
-    save_file(weights, folder / _PROJECTOR)
+    for name, weights in ((_PROJECTOR, projector.state_dict()), (HEAD, head or {})):
+        if weights:
+            save_file({key: tensor.detach().contiguous().cpu() for key, tensor in weights.items()}, folder / name)
     write_json(folder / _MANIFEST, manifest.model_dump(mode="json"))
     seal(folder)
 

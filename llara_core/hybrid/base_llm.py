@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from llara_core.errors import ModelError
@@ -13,8 +20,15 @@ from llara_core.hybrid.model_folder import check_model_folder
 from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
 
 
-def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_base_llm(
+    llm: Llm, device: torch.device, layers: int | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the model, frozen and in evaluation mode, and its tokenizer.
+
+    Args:
+        llm: which one.
+        device: where it goes.
+        layers: how many of its layers are used, from the bottom, below its final norm; None: all.
 
     Raises:
         ModelError: it can't be had or read.
@@ -22,6 +36,9 @@ def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreT
     """
     folder = _folder(llm)
     check_model_folder(folder)
+    depth = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).num_hidden_layers
+    if layers is not None and layers > depth:
+        raise ModelError(f"{name_of(llm)}: has {depth} layers, got objectives.*.layers {layers}")
     transformers_logging.disable_progress_bar()
     try:
         model, loaded = AutoModelForCausalLM.from_pretrained(
@@ -32,6 +49,7 @@ def load_base_llm(llm: Llm, device: torch.device) -> tuple[PreTrainedModel, PreT
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # told below, by name
             output_loading_info=True,
+            num_hidden_layers=layers or depth,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many libraries, about files of others

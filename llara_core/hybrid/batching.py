@@ -20,6 +20,11 @@ def pad_prompts(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, T
     return _stack(prompts, [[]] * len(prompts), filler_id, left=True)
 
 
+def pad_on_the_right(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, Tensor]:
+    """Stack prompts whose ends needn't meet; returns what `pad_prompts` does."""
+    return _stack(prompts, [[]] * len(prompts), filler_id, left=False)
+
+
 def pad_examples(
     prompts: Sequence[EncodedPrompt], answers: Sequence[Sequence[int]], filler_id: int
 ) -> dict[str, Tensor]:

@@ -36,6 +36,11 @@ class HybridCausalLM(nn.Module):
         """Run the transformer without its vocabulary head, in which most of a short answer's time would go."""
         return getattr(self.llm, self.llm.base_model_prefix)(**inputs)
 
+    def states(self, input_ids: Tensor, attention_mask: Tensor, slot_mask: Tensor, slot_items: Tensor) -> Tensor:
+        """[B, S, H] the state at every token, for arguments as `forward` has them."""
+        embeddings = self.embed(input_ids, slot_mask, slot_items)
+        return self.backbone(inputs_embeds=embeddings, attention_mask=attention_mask, use_cache=False).last_hidden_state
+
     def head(self, states: Tensor) -> Tensor:
         """Vocabulary logits [..., V] in fp32 of states [..., H]."""
         return self.llm.get_output_embeddings()(states).float()
@@ -52,13 +57,15 @@ class HybridCausalLM(nn.Module):
             slot_items: [K] item ids.
             labels: [B, S], IGNORED outside the answer.
         """
-        embeddings = self.embed(input_ids, slot_mask, slot_items)
-        states = self.backbone(
-            inputs_embeds=embeddings, attention_mask=attention_mask, use_cache=False
-        ).last_hidden_state
+        states = self.states(input_ids, attention_mask, slot_mask, slot_items)
         following = labels[:, 1:]
         answers = following != IGNORED
         return cross_entropy(self.head(states[:, :-1][answers]), following[answers], reduction="sum")
+
+    @property
+    def width(self) -> int:
+        """H, of its states."""
+        return int(self.llm.get_input_embeddings().weight.shape[1])
 
     @property
     def device(self) -> torch.device:

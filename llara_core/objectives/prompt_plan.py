@@ -1,25 +1,26 @@
 """Steps of prompts with candidates: who is asked, among which candidates, in the words of which template."""
 
-import math
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from llara_core.errors import DataError
-from llara_core.finetuning.curriculum import is_hybrid
+from llara_core.objectives.step_plan import StepPlan, StepSettings, step_settings
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import Mode, PromptWriter
+from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
-from llara_core.sequences.random_words import random_integers, random_permutation, random_words
+from llara_core.sequences.random_words import random_integers, random_words
 from llara_core.sequences.windows import Examples, all_positions, histories, targets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.sequences import SPLITS, Sequences
 
 _TEMPLATE = 0x54656D70  # "Temp": a stream of random words
+
+
+AnsweredPrompt = tuple[EncodedPrompt, list[int]]
+"""A prompt with its answer's token ids."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class _Drawn(NamedTuple):
     target: int
 
 
-class PromptPlan(StepPlan[_Drawn]):
+class PromptPlan(StepPlan[_Drawn, AnsweredPrompt]):
     """Prompts with their answers' token ids.
 
     The length of a prompt is taken as the sum of its parts' tokens, so that none but the one that is read need be
@@ -105,7 +106,8 @@ class PromptPlan(StepPlan[_Drawn]):
             for i in np.argsort(lengths, kind="stable")
         ]
 
-    def _encode(self, drawn: _Drawn, *, hybrid: bool) -> Example:
+    def _encode(self, drawn: _Drawn, step: int) -> AnsweredPrompt:
+        hybrid = self.is_hybrid(step)
         segments = self._writer.compose(drawn.template, drawn.history, drawn.candidates, hybrid=hybrid)
         return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(drawn.target))
 
@@ -121,19 +123,14 @@ class PromptPlan(StepPlan[_Drawn]):
         return len(self._encoder.encode(self._writer.compose(template, [1], [1], hybrid=False)).input_ids)
 
 
-def plan_training(
-    params: Params, sequences: Sequences, n_items: int, writer: PromptWriter, encoder: PromptEncoder
-) -> TrainingPlan:
+def plan_prompts(params: Params, sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder) -> PromptPlan:
     """Plan what the params ask for over all training positions with enough history."""
-    n_examples = params.curriculum.epochs * params.curriculum.examples_per_epoch
-    settings = PlanSettings(
-        seed=params.seed,
-        schedule=params.curriculum.schedule,
-        n_steps=math.ceil(n_examples / params.train.batch_size),
-        batch_size=params.train.batch_size,
+    recipe = params.objectives.answer
+    settings = PromptSettings(
+        **asdict(step_settings(params, recipe)),
         n_candidates=params.candidates.size,
         negatives=params.candidates.negatives,
         history_length=params.split.history_length,
     )
     examples = all_positions(sequences, "train", params.split.min_history)
-    return TrainingPlan(sequences, examples, n_items, writer, encoder, settings)
+    return PromptPlan(sequences, examples, len(writer.titles) - 1, writer, encoder, settings)

@@ -1,10 +1,11 @@
-"""What optimiser steps are made of: which examples each has, and whether they are hybrid, as a pure function of the step.
+"""What optimiser steps are made of: which examples each has, and in which mode, as a pure function of the step.
 
 A plan is a map-style dataset that is read in order. Since element i depends on i and the seed alone, training is the
 same for any number of loader workers, processes and resumes, and for any micro-batch size. A step is drawn as a whole,
 which is quick, by each worker that needs any of it; an example is tokenised only where it is read.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +16,13 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from llara_core.objectives.curriculum import is_hybrid
-from llara_core.prompting.encoding import EncodedPrompt
+from llara_core.params.objectives import Recipe
+from llara_core.params.params import Params
 from llara_core.prompting.segments import Mode
 from llara_core.sequences.random_words import random_permutation
 
-Example = tuple[EncodedPrompt, list[int]]
-"""What the model reads, and what it should answer; the objective says how the two belong together."""
-
 Drawn = TypeVar("Drawn")
+Example = TypeVar("Example")
 _SHUFFLE = 0x53687566  # "Shuf": a stream of random words
 
 
@@ -43,7 +43,14 @@ class StepSettings:
     batch_size: int
 
 
-class StepPlan(Dataset[Example], ABC, Generic[Drawn]):
+def step_settings(params: Params, recipe: Recipe) -> StepSettings:
+    """Translate params.yaml's curriculum and an objective's recipe."""
+    n_examples = params.curriculum.epochs * recipe.examples_per_epoch
+    n_steps = math.ceil(n_examples / recipe.batch_size)
+    return StepSettings(params.seed, params.curriculum.schedule, n_steps, recipe.batch_size)
+
+
+class StepPlan(Dataset[Example], ABC, Generic[Drawn, Example]):
     """n_steps × batch_size examples, the shortest of a step first to save padding."""
 
     def __init__(self, n_examples: int, settings: StepSettings) -> None:
@@ -60,7 +67,7 @@ class StepPlan(Dataset[Example], ABC, Generic[Drawn]):
     def __getitem__(self, index: int) -> Example:
         """Return planned example `index`."""
         step, place = divmod(index, self.settings.batch_size)
-        return self._encode(self._step(step + 1)[place], hybrid=self.is_hybrid(step + 1))
+        return self._encode(self._step(step + 1)[place], step + 1)
 
     def is_hybrid(self, step: int) -> bool:
         """Whether step 1..n_steps has behavioural tokens."""
@@ -88,5 +95,5 @@ class StepPlan(Dataset[Example], ABC, Generic[Drawn]):
         """Draw the examples of step 1..n_steps, the shortest first."""
 
     @abstractmethod
-    def _encode(self, drawn: Drawn, *, hybrid: bool) -> Example:
-        """Put a drawn example into tokens."""
+    def _encode(self, drawn: Drawn, step: int) -> Example:
+        """Put a drawn example of step 1..n_steps into tokens."""

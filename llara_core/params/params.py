@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from llara_core.params.base import Section, Seed
 from llara_core.params.datasets import Dataset
+from llara_core.params.objectives import Objectives, Recipe
 from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
     Baselines,
@@ -40,6 +41,7 @@ class Params(Section):
     projector: Projector
     lora: Lora
     curriculum: Curriculum
+    objectives: Objectives
     train: Train
     eval: Eval
 
@@ -57,6 +59,12 @@ class Params(Section):
     def selected_llm(self) -> Llm:
         """The entry of `llms` that `llm.name` chooses."""
         return self.llms[self.llm.name]
+
+    @property
+    def selected_objective(self) -> Recipe:
+        """The entry of `objectives` that `train.objective.name` chooses."""
+        entry: Recipe = getattr(self.objectives, self.train.objective.name)
+        return entry
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -98,6 +106,11 @@ def _window_problems(params: Params) -> list[str]:
 
 def _eval_problems(params: Params) -> list[str]:
     problems = []
+    if params.eval.method == "generation" and params.train.objective.name != "answer":
+        problems.append(
+            f"eval.method must be scoring for train.objective.name {params.train.objective.name}, got generation: only "
+            "answer trains the language model to write titles"
+        )
     if params.eval.mode == "hybrid" and params.curriculum.schedule == "text_only":
         problems.append(
             "eval.mode must be as_trained or text where curriculum.schedule is text_only, got hybrid: behavioural "

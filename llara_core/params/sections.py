@@ -19,6 +19,7 @@ from llara_core.params.base import (
     Section,
     Sha256,
 )
+from llara_core.params.objectives import ObjectiveChoice
 
 
 class Selector(Section):
@@ -149,45 +150,34 @@ class Lora(Section):
 
 
 class Curriculum(Section):
-    """`epochs` passes over `examples_per_epoch` training examples, and how hybrid prompts come in."""
+    """How often the objective's examples are passed over, `epochs`, and how hybrid ones come in."""
 
     schedule: Literal["linear", "hybrid_only", "text_only"]
     epochs: PositiveInt
-    examples_per_epoch: PositiveInt
 
 
 class Train(Section):
-    """The optimisation of projector and LoRA weights.
+    """The optimisation, whichever the objective.
 
-    `precision` is that of matrix products in training and in the validation losses beside it: bfloat16 under autocast,
-    or the type that a layer's weights have (float32, if `llms.*.dtype` is).
+    `precision` is that of matrix products in training and in the validation beside it: bfloat16 under autocast, or the
+    type that a layer's weights have (float32, if `llms.*.dtype` is).
     """
 
-    objective: Literal["answer_cross_entropy"]
-    batch_size: PositiveInt
-    micro_batch_size: PositiveInt
-    lr: PositiveFloat
-    projector_lr: PositiveFloat
+    objective: ObjectiveChoice
     weight_decay: Annotated[float, Field(ge=0)]
     warmup: Probability
     max_grad_norm: PositiveFloat
     precision: Precision
     gradient_checkpointing: bool
     checkpoint_every: PositiveInt
-    validation_examples: PositiveInt
     workers: Count
-
-    @model_validator(mode="after")
-    def _micro_batches_fill_the_batch(self) -> Self:
-        if self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"batch_size must be a multiple of micro_batch_size {self.micro_batch_size}, got {self.batch_size}"
-            )
-        return self
 
 
 class Eval(Section):
-    """How the language model is asked, and on how many of the stored candidate draws.
+    """How the language model is asked.
+
+    `draws`: of the stored candidate sets of each user, where each is a prompt of its own; `stream` reads a history once
+    and takes them all.
 
     `mode`: prompts with behavioural tokens (`hybrid`), without (`text`), or with them if training had them.
     """

@@ -99,29 +99,25 @@ def rank_catalogue(score: Scorer, task: RankingTask, n_items: int) -> Ranking:
     return Ranking(found, recommended)
 
 
-def rank_candidates(
-    score: Scorer, histories: np.ndarray, example: np.ndarray, candidates: np.ndarray, target_indices: np.ndarray
-) -> np.ndarray:
-    """[R] 1-based rank of the target among its candidates; ties count against it.
+def score_candidates(score: Scorer, histories: np.ndarray, example: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """[R, C] scores of candidates.
 
     Args:
         score: of all items.
         histories: [E, L] of the distinct examples.
         example: [R] which of them each candidate set belongs to.
         candidates: [R, C] item ids.
-        target_indices: [R] column of the target.
 
     Raises:
         DataError: an example has no history, or an item that isn't in the table.
     """
-    found = np.zeros(len(example), dtype=np.int64)
+    found = np.zeros(candidates.shape)
     order = np.argsort(example, kind="stable")
     for chunk in _chunks(histories, int(max(candidates.max(initial=1), histories.max(initial=1)))):
         first, last = np.searchsorted(example[order], [chunk.start, chunk.stop])
         sets = order[first:last]
         scores = score(histories[chunk]).cpu().numpy()
-        among = scores[(example[sets] - chunk.start)[:, None], candidates[sets]]
-        found[sets] = ranks(among, target_indices[sets])
+        found[sets] = scores[(example[sets] - chunk.start)[:, None], candidates[sets]]
     return found
 
 

@@ -75,3 +75,9 @@ def histories(sequences: Sequences, examples: Examples, length: int) -> np.ndarr
     indices = ends[:, None] + np.arange(-length, 0)
     inside = indices >= sequences.offsets[examples.rows][:, None]
     return np.where(inside, sequences.item_ids[np.maximum(indices, 0)], PADDING_ID).astype(np.int32)
+
+
+def unique_histories(sequences: Sequences, sets: CandidateSets, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """[E, length] histories of the distinct examples of R sets, and [R] which of them each set has."""
+    _, first, inverse = np.unique(sets.example_ids, return_index=True, return_inverse=True)
+    return histories(sequences, of_candidate_sets(sequences, sets.select(first)), length), inverse

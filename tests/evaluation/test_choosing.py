@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from llara_core.evaluation.asking import ask
+from llara_core.objectives.answer.asking import ask
 from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.params.params import Params

@@ -1,4 +1,4 @@
-from llara_core.evaluation.matching import TitleMatcher
+from llara_core.objectives.answer.matching import TitleMatcher
 
 
 def test_a_title_inside_a_wider_one_is_not_named() -> None:

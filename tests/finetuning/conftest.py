@@ -1,6 +1,6 @@
 import pytest
 
-from llara_core.finetuning.plan import PlanSettings, TrainingPlan
+from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
@@ -14,12 +14,12 @@ def sequences() -> Sequences:
 
 
 @pytest.fixture(scope="session")
-def settings() -> PlanSettings:
-    return PlanSettings(
+def settings() -> PromptSettings:
+    return PromptSettings(
         seed=0, schedule="linear", n_steps=6, batch_size=4, n_candidates=3, negatives="outside_recent", history_length=3
     )
 
 
 @pytest.fixture
-def plan(sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder) -> TrainingPlan:
-    return TrainingPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
+def plan(sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder) -> PromptPlan:
+    return PromptPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)

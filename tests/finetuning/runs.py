@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from llara_core.finetuning.curve import CurveCallback
-from llara_core.finetuning.plan import PlanSettings, TrainingPlan
+from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan
 from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.model import HybridCausalLM
@@ -27,7 +27,7 @@ N_ITEMS = 30
 MIN_HISTORY = 3
 # A number names the item; words behind it give answers of different lengths.
 TITLES = ["", *(f"#{item:02d}" + " of the movie" * (item % 4) for item in range(1, N_ITEMS + 1))]
-SETTINGS = PlanSettings(
+SETTINGS = PromptSettings(
     seed=0, schedule="linear", n_steps=6, batch_size=4, n_candidates=5, negatives="outside_history", history_length=4
 )
 
@@ -39,13 +39,13 @@ def make_users() -> Sequences:
     return make_sequences([*lists, [27, 28, 1, 2, 3], [29, 30, 4, 5, 6]], ["train"] * 6 + ["validation", "test"])
 
 
-def make_plan(tokenizer: PreTrainedTokenizerBase, **changes: object) -> TrainingPlan:
+def make_plan(tokenizer: PreTrainedTokenizerBase, **changes: object) -> PromptPlan:
     """Plan over the training users; changes are of the settings."""
     params, users = load_params(ROOT / "params.yaml"), make_users()
     writer = PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
     encoder = PromptEncoder(tokenizer, max_length=1024)
     examples = all_positions(users, "train", MIN_HISTORY)
-    return TrainingPlan(users, examples, N_ITEMS, writer, encoder, replace(SETTINGS, **changes))
+    return PromptPlan(users, examples, N_ITEMS, writer, encoder, replace(SETTINGS, **changes))
 
 
 def make_model(vocabulary: int, dropout: float = 0.0) -> HybridCausalLM:
@@ -69,7 +69,7 @@ def make_recipe(**changes: object) -> Train:
 
 
 def make_trainer(
-    model: HybridCausalLM, plan: TrainingPlan, recipe: Train, folder: Path, *extra: TrainerCallback
+    model: HybridCausalLM, plan: PromptPlan, recipe: Train, folder: Path, *extra: TrainerCallback
 ) -> HybridTrainer:
     folder.mkdir(exist_ok=True)
     return HybridTrainer(

@@ -7,7 +7,7 @@ import pytest
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
-from llara_core.finetuning.plan import TrainingPlan
+from llara_core.objectives.prompt_plan import PromptPlan
 from llara_core.finetuning.validation import answer_loss
 from tests.finetuning import reference
 from tests.finetuning.reference import Example, Optimisation, rate_factor
@@ -36,7 +36,7 @@ class _Rates(TrainerCallback):
         self.sizes = [sum(p.numel() for p in group["params"]) for group in optimizer.param_groups]
 
 
-def _steps(plan: TrainingPlan) -> list[list[Example]]:
+def _steps(plan: PromptPlan) -> list[list[Example]]:
     size = plan.settings.batch_size
     return [[plan[i] for i in range(start, start + size)] for start in range(0, len(plan), size)]
 

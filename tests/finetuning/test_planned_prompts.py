@@ -7,15 +7,15 @@ import pytest
 from scipy import stats
 from transformers import PreTrainedTokenizerFast
 
-from llara_core.finetuning.curriculum import is_hybrid
-from llara_core.finetuning.plan import TrainingPlan
+from llara_core.objectives.curriculum import is_hybrid
+from llara_core.objectives.prompt_plan import PromptPlan
 from tests.finetuning.runs import MIN_HISTORY, N_ITEMS, TITLES, Shown, make_plan, make_users, read_back
 
 N_EXAMPLES = 6 * (10 - MIN_HISTORY)  # six users of ten items
 MANY = {"n_steps": 6, "batch_size": N_EXAMPLES}  # each step one pass over all examples
 
 
-def _read(tokenizer: PreTrainedTokenizerFast, plan: TrainingPlan) -> list[Shown]:
+def _read(tokenizer: PreTrainedTokenizerFast, plan: PromptPlan) -> list[Shown]:
     return [read_back(tokenizer, plan[i], plan.settings.n_candidates) for i in range(len(plan))]
 
 

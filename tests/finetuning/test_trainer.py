@@ -8,7 +8,7 @@ from transformers import LlamaForCausalLM, TrainerCallback
 
 from llara_core.errors import ModelError
 from llara_core.finetuning.curve import CurveCallback
-from llara_core.finetuning.plan import TrainingPlan
+from llara_core.objectives.prompt_plan import PromptPlan
 from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
 from llara_core.finetuning.validation import answer_loss
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
@@ -52,7 +52,7 @@ def _model(vocabulary: int, item_embeddings: np.ndarray, dropout: float = 0.1) -
 
 def _trainer(
     model: HybridCausalLM,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     folder: Path,
     encoder: PromptEncoder,
@@ -75,7 +75,7 @@ def _weights(model: HybridCausalLM) -> dict[str, torch.Tensor]:
 
 def test_resuming_equals_not_stopping(
     tmp_path: Path,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
@@ -119,7 +119,7 @@ class _Rates(TrainerCallback):
 
 def test_learning_rates_by_step_and_group(
     tmp_path: Path,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
@@ -145,7 +145,7 @@ def test_learning_rates_by_step_and_group(
 
 def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
     tmp_path: Path,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
@@ -162,7 +162,7 @@ def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
 
 
 def test_validation_loss_does_not_depend_on_the_batch_size(
-    plan: TrainingPlan, encoder: PromptEncoder, item_embeddings: np.ndarray, llama: LlamaForCausalLM
+    plan: PromptPlan, encoder: PromptEncoder, item_embeddings: np.ndarray, llama: LlamaForCausalLM
 ) -> None:
     model = _model(llama.config.vocab_size, item_embeddings)
     examples = [plan[i] for i in range(len(plan))]
@@ -195,7 +195,7 @@ def test_checkpoints_that_do_not_fit_are_refused(
 
 def test_a_loss_that_is_not_finite_stops_training(
     tmp_path: Path,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
@@ -220,7 +220,7 @@ class _Draws(TrainerCallback):
 
 def test_each_step_draws_something_else_and_the_same_after_a_resume(
     tmp_path: Path,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
@@ -257,7 +257,7 @@ class _ProductTypes(TrainerCallback):
 @pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_params_choose_the_precision_whatever_the_launcher_says(
     tmp_path: Path,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     train: Train,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
@@ -290,7 +290,7 @@ def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("divider", ["is_fsdp_enabled", "is_deepspeed_enabled"])
 def test_a_model_may_not_be_divided_among_processes(
     params: Params,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     item_embeddings: np.ndarray,
     encoder: PromptEncoder,
     llama: LlamaForCausalLM,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from llara_core.errors import DataError
-from llara_core.finetuning.plan import PlanSettings, TrainingPlan, plan_training
+from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan, plan_training
 from llara_core.finetuning.tuning import tune, tuning_fingerprint
 from llara_core.finetuning.validation import validation_questions
 from llara_core.params.params import Params
@@ -92,10 +92,10 @@ def test_held_out_positions_are_refused(
     settings = plan_training(small, split_sequences, N_ITEMS, writer, encoder).settings
     examples = all_positions(split_sequences, split, 2)
     with pytest.raises(DataError, match=r"before their user's train_end 5, got position \d of user 1"):
-        TrainingPlan(split_sequences, examples, N_ITEMS, writer, encoder, settings)
+        PromptPlan(split_sequences, examples, N_ITEMS, writer, encoder, settings)
     last = Examples(np.array([1, 2]), np.array([4, 2]))
     with pytest.raises(DataError, match="before their user's train_end 0, got position 2 of user 3"):
-        TrainingPlan(split_sequences, last, N_ITEMS, writer, encoder, settings)
+        PromptPlan(split_sequences, last, N_ITEMS, writer, encoder, settings)
 
 
 def test_validation_asks_the_first_draw_of_validation_users(
@@ -150,7 +150,7 @@ def test_a_plan_s_settings_are_the_params(
     }
     plan = plan_training(small.model_copy(update=changes), split_sequences, N_ITEMS, writer, encoder)
     # Three epochs of five examples in batches of four.
-    assert plan.settings == PlanSettings(9, "hybrid_only", 4, 4, 2, rule, 3)
+    assert plan.settings == PromptSettings(9, "hybrid_only", 4, 4, 2, rule, 3)
 
 
 def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState
 from transformers import LlamaForCausalLM
 
 from llara_core.finetuning import trainer
-from llara_core.finetuning.plan import TrainingPlan
+from llara_core.objectives.prompt_plan import PromptPlan
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.recommenders import training
@@ -25,7 +25,7 @@ from tests.recommenders.test_training import KilledError, train
 
 def test_a_resumed_training_with_dropout_is_the_uninterrupted_one(
     params: Params,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
     llama: LlamaForCausalLM,
@@ -62,7 +62,7 @@ def _late(load: Callable[..., Any]) -> Callable[..., Any]:
 
 def test_no_process_removes_what_another_still_reads(
     params: Params,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     encoder: PromptEncoder,
     item_embeddings: np.ndarray,
     llama: LlamaForCausalLM,

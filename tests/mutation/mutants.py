@@ -16,8 +16,8 @@ class Mutant:
     new: str
 
 
-_PLAN = "llara_core/finetuning/plan.py"
-_CURRICULUM = "llara_core/finetuning/curriculum.py"
+_PLAN = "llara_core.objectives.prompt_plan.py"
+_CURRICULUM = "llara_core.objectives.curriculum.py"
 _TRAINER = "llara_core/finetuning/trainer.py"
 _VALIDATION = "llara_core/finetuning/validation.py"
 _RATE = "llara_core/finetuning/learning_rate.py"
@@ -32,12 +32,12 @@ _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
 _SPLICE = "llara_core/hybrid/splice.py"
 _ENCODING = "llara_core/prompting/encoding.py"
-_ASKING = "llara_core/evaluation/asking.py"
-_GENERATION = "llara_core/evaluation/generation.py"
-_MATCHING = "llara_core/evaluation/matching.py"
+_ASKING = "llara_core.objectives.answer.asking.py"
+_GENERATION = "llara_core.objectives.answer.generation.py"
+_MATCHING = "llara_core.objectives.answer.matching.py"
 _METRICS = "llara_core/evaluation/metrics.py"
 _RECOMMENDERS = "llara_core/evaluation/recommenders.py"
-_SCORING = "llara_core/evaluation/scoring.py"
+_SCORING = "llara_core.objectives.answer.scoring.py"
 _STATISTICS = "llara_core/evaluation/statistics.py"
 
 _EXAMPLES = [

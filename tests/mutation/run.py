@@ -19,8 +19,8 @@ from tests.mutation.mutants import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/prompting": ["tests/prompting", "tests/finetuning/test_planned_prompts.py"],
-    "llara_core/finetuning/curriculum.py": ["tests/finetuning/test_curriculum.py"],
-    "llara_core/finetuning/plan.py": [
+    "llara_core.objectives.curriculum.py": ["tests/finetuning/test_curriculum.py"],
+    "llara_core.objectives.prompt_plan.py": [
         "tests/finetuning/test_planned_prompts.py",
         "tests/finetuning/test_plan.py",
         "tests/finetuning/test_tuning.py",

@@ -1,7 +1,7 @@
 import pytest
 
 from llara_core.errors import ParamsError
-from llara_core.finetuning.curriculum import hybrid_probability, is_hybrid
+from llara_core.objectives.curriculum import hybrid_probability, is_hybrid
 
 
 def test_the_linear_schedule_rises_from_one_step_s_share_to_one() -> None:

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from llara_core.errors import DataError
-from llara_core.finetuning.plan import PlanSettings, TrainingPlan
+from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan
 from llara_core.finetuning.trainer import collate
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Segment
@@ -20,7 +20,7 @@ from tests.factories import make_sequences
 
 
 def test_every_training_position_is_used_once_before_any_is_used_again(
-    plan: TrainingPlan, encoder: PromptEncoder
+    plan: PromptPlan, encoder: PromptEncoder
 ) -> None:
     answers = Counter(encoder.decode(plan[i][1]) for i in range(len(plan)))
     # Targets with at least two items before them: 3, 4 and 7, 8, 1. 24 planned examples are four passes and four more.
@@ -29,7 +29,7 @@ def test_every_training_position_is_used_once_before_any_is_used_again(
     assert set(answers.values()) == {4, 5}
 
 
-def test_hybrid_steps_have_slots_and_text_steps_none(plan: TrainingPlan) -> None:
+def test_hybrid_steps_have_slots_and_text_steps_none(plan: PromptPlan) -> None:
     for step in range(1, 7):
         for place in range(4):
             prompt, _ = plan[(step - 1) * 4 + place]
@@ -38,35 +38,35 @@ def test_hybrid_steps_have_slots_and_text_steps_none(plan: TrainingPlan) -> None
 
 
 def test_elements_do_not_depend_on_the_order_of_reading(
-    plan: TrainingPlan, sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+    plan: PromptPlan, sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
-    again = TrainingPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
+    again = PromptPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
     assert [again[i] for i in reversed(range(len(again)))][::-1] == [plan[i] for i in range(len(plan))]
 
 
 def test_candidates_of_an_example_change_from_pass_to_pass(
-    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+    sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
     one = replace(settings, schedule="text_only", batch_size=1, n_steps=20)
-    plan = TrainingPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
+    plan = PromptPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
     assert len({tuple(plan[i][0].input_ids) for i in range(20)}) > 10
 
 
 def test_held_out_items_are_as_often_wrong_answers_as_any_other(
-    settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+    settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
     """Leaving one out: for a user who trained on 1, 2, 3, items 4 and 5, held out, are negatives like 6, 7 and 8."""
     whole = make_sequences([[1, 2, 3, 4, 5]], ["train"])
     sequences = replace(whole, train_end=np.array([3]), validation_end=np.array([4]))
     many = replace(settings, negatives="outside_history", schedule="hybrid_only", batch_size=100, n_steps=20)
-    plan = TrainingPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
+    plan = PromptPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
     shown = Counter(item for i in range(len(plan)) for item in plan[i][0].slot_items[2:])  # history: 1, 2
     assert shown.pop(3) == 2000
     assert sorted(shown) == [4, 5, 6, 7, 8]
     assert chisquare(list(shown.values())).pvalue > 0.001
 
 
-def test_the_number_of_workers_changes_nothing(plan: TrainingPlan, encoder: PromptEncoder) -> None:
+def test_the_number_of_workers_changes_nothing(plan: PromptPlan, encoder: PromptEncoder) -> None:
     def read(workers: int) -> list[list[int]]:
         collator = partial(collate, filler_id=encoder.filler_id)
         loader = DataLoader(plan, batch_size=2, num_workers=workers, collate_fn=collator)
@@ -86,27 +86,27 @@ class _CountingEncoder(PromptEncoder):
 @pytest.mark.parametrize("n_workers", [1, 2, 3])
 def test_each_example_is_tokenised_once_over_all_workers(
     sequences: Sequences,
-    settings: PlanSettings,
+    settings: PromptSettings,
     writer: PromptWriter,
     tokenizer: PreTrainedTokenizerFast,
-    plan: TrainingPlan,
+    plan: PromptPlan,
     n_workers: int,
 ) -> None:
     # Micro-batches of one go to the workers in turn, each of which has a plan of its own.
     encoders = [_CountingEncoder(tokenizer, 1024) for _ in range(n_workers)]
     examples = all_positions(sequences, "train", 2)
-    plans = [TrainingPlan(sequences, examples, 8, writer, encoder, settings) for encoder in encoders]
+    plans = [PromptPlan(sequences, examples, 8, writer, encoder, settings) for encoder in encoders]
     assert [plans[i % n_workers][i] for i in range(24)] == [plan[i] for i in range(24)]
     assert sum(encoder.prompts for encoder in encoders) == 24 + n_workers * len(writer.templates)
 
 
 @pytest.mark.parametrize("schedule", ["text_only", "hybrid_only"])
 def test_a_step_goes_from_its_shortest_example_to_its_longest(
-    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder, schedule: str
+    sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder, schedule: str
 ) -> None:
     # These titles have no punctuation that the tokenizer could join with what follows: parts' lengths add up.
     examples = all_positions(sequences, "train", 1)
-    plan = TrainingPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
+    plan = PromptPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
     lengths = [len(prompt.input_ids) + len(answer) for prompt, answer in map(plan.__getitem__, range(24))]
     steps = [lengths[start : start + 4] for start in range(0, 24, 4)]
     assert steps == [sorted(step) for step in steps]
@@ -114,8 +114,8 @@ def test_a_step_goes_from_its_shortest_example_to_its_longest(
 
 
 def test_no_examples(
-    sequences: Sequences, settings: PlanSettings, writer: PromptWriter, encoder: PromptEncoder
+    sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
     none = Examples(sequences.offsets[:0], sequences.offsets[:0])
     with pytest.raises(DataError, match="split.min_history must leave training examples"):
-        TrainingPlan(sequences, none, 8, writer, encoder, settings)
+        PromptPlan(sequences, none, 8, writer, encoder, settings)

@@ -18,10 +18,10 @@ from llara_core.recommenders.ranking import (
     hit_ratio,
     ndcg,
     neural_scorer,
-    rank_candidates,
     rank_catalogue,
     ranking_report,
     ranks,
+    score_candidates,
 )
 from tests.recommenders.recipes import tiny
 
@@ -42,7 +42,8 @@ def test_a_catalogue_of_equal_scores_ranks_the_target_last() -> None:
     task = RankingTask(np.array([[1], [2]]), np.array([3, 4]), seen=None)
     assert rank_catalogue(table_scorer(table), task, 4).ranks.tolist() == [4, 4]
     sets = np.array([[3, 1, 2]])
-    assert rank_candidates(table_scorer(table), np.array([[1]]), np.array([0]), sets, np.array([0])).tolist() == [3]
+    scores = score_candidates(table_scorer(table), np.array([[1]]), np.array([0]), sets)
+    assert ranks(scores, np.array([0])).tolist() == [3]
 
 
 def test_scores_that_are_no_numbers_are_no_hits() -> None:
@@ -79,14 +80,14 @@ def test_ranks_are_those_of_sorting_one_by_one(seed: int, excluded: bool, at_onc
 
 def test_candidates_are_ranked_among_themselves_for_their_own_history() -> None:
     table = np.array([[0, 0, 0, 0, 0], [-np.inf, 5, 4, 3, 2], [-np.inf, 1, 2, 3, 4]], dtype=float)
-    rank = rank_candidates(
+    scores = score_candidates(
         table_scorer(table),
         histories=np.array([[0, 1], [1, 2]]),
         example=np.array([1, 0, 1]),
         candidates=np.array([[4, 3], [4, 3], [1, 4]]),
-        target_indices=np.array([1, 1, 1]),
     )
-    assert rank.tolist() == [2, 1, 1]
+    assert scores.tolist() == [[4, 3], [2, 3], [1, 4]]
+    assert ranks(scores, np.array([1, 1, 1])).tolist() == [2, 1, 1]
 
 
 def test_metrics_by_hand() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from llara_core.evaluation.generation import generate_answers
-from llara_core.evaluation.matching import TitleMatcher
-from llara_core.evaluation.scoring import candidate_log_likelihoods
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.objectives.answer.generation import generate_answers
+from llara_core.objectives.answer.matching import TitleMatcher
+from llara_core.objectives.answer.scoring import candidate_log_likelihoods
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from llara_core.evaluation.numbers import require_finite
 from llara_core.hybrid.batching import pad_prompts
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.objectives.numbers import require_finite
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 
 

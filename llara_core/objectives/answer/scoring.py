@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from llara_core.evaluation.numbers import require_finite
 from llara_core.hybrid.batching import pad_prompts
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.objectives.numbers import require_finite
 from llara_core.prompting.encoding import EncodedPrompt
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llara_core.evaluation.matching import TitleMatcher
+from llara_core.objectives.answer.matching import TitleMatcher
 
 TITLES = [
     "",  # padding

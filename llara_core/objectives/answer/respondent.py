@@ -1,0 +1,33 @@
+"""Asking for titles: a prompt with candidates for each set, answered by scoring or by generation."""
+
+from llara_core.hybrid.questions import encode_questions
+from llara_core.objectives.answer.asking import ask
+from llara_core.objectives.asking import Respondent, Tuned
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.predictions import Predictions
+
+
+class AnswerRespondent(Respondent):
+    """The language model as it is."""
+
+    def __init__(self, tuned: Tuned) -> None:
+        """Take the model."""
+        self._tuned = tuned
+
+    def choose(self, sets: CandidateSets) -> CandidateSets:
+        """Take the first eval.draws of each example, for each is a prompt."""
+        return sets.select(sets.draws < self._tuned.params.draws)
+
+    def answer(self, sets: CandidateSets) -> Predictions:
+        """Ask with the template of eval.template."""
+        tuned = self._tuned
+        prompts = encode_questions(
+            sets,
+            tuned.tables.sequences,
+            tuned.writer,
+            tuned.encoder,
+            template=tuned.params.template,
+            history_length=tuned.manifest.history_length,
+            hybrid=tuned.mode == "hybrid",
+        )
+        return ask(tuned.hybrid, prompts, sets.candidates, tuned.writer, tuned.encoder, tuned.params)

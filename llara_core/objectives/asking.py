@@ -1,0 +1,61 @@
+"""What evaluation asks: a tuned model that answers candidate sets, whatever it was trained for."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from llara_core.hybrid.adapter import AdapterManifest
+from llara_core.hybrid.model import HybridCausalLM
+from llara_core.params.sections import Eval
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import Mode, PromptWriter
+from llara_core.recommenders.model import SequentialRecommender
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.predictions import Predictions
+from llara_core.tables.processed import Processed
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned model and what it is asked with.
+
+    Attributes:
+        hybrid: the language model with its adapter, in evaluation mode.
+        folder: of the adapter, for an objective's own weights.
+        manifest: the adapter's.
+        recommender: the adapter's, in evaluation mode.
+        tables: catalogue, sequences and candidate sets.
+        writer: of prompts, as in training.
+        encoder: with the language model's tokenizer.
+        params: how to ask.
+    """
+
+    hybrid: HybridCausalLM
+    folder: Path
+    manifest: AdapterManifest
+    recommender: SequentialRecommender
+    tables: Processed
+    writer: PromptWriter
+    encoder: PromptEncoder
+    params: Eval
+
+    @property
+    def mode(self) -> Mode:
+        """Whether behavioural tokens are shown."""
+        return self.manifest.choose_mode(self.params.mode)
+
+
+class Respondent(ABC):
+    """A tuned model that answers."""
+
+    @abstractmethod
+    def choose(self, sets: CandidateSets) -> CandidateSets:
+        """Return those of a split's sets that it is asked about."""
+
+    @abstractmethod
+    def answer(self, sets: CandidateSets) -> Predictions:
+        """Answer R candidate sets; each answer depends on its own set alone.
+
+        Raises:
+            ModelError: the model computes no finite numbers.
+        """

@@ -1,0 +1,117 @@
+"""Training on streams: chunks of histories, a head that starts at the recommender's user states, HitRatio@1 watched."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.objectives.objective import Objective, Sources, lora_and_projector
+from llara_core.objectives.step_plan import step_settings
+from llara_core.objectives.stream.batching import pad_chunks
+from llara_core.objectives.stream.chunks import Chunk, Chunker, ChunkPlan, EncodedChunk, encode_chunk, training_spans
+from llara_core.objectives.stream.model import StreamModel
+from llara_core.objectives.stream.validation import expected_hits, validation_task
+from llara_core.params.objectives import Stream
+from llara_core.prompting.histories import HistoryEncoder
+from llara_core.prompting.segments import Mode
+from llara_core.runtime.compute import autocast
+from llara_core.runtime.logs import LOGGER
+from llara_core.sequences.random_words import random_integers, random_words
+
+_NEGATIVES, _RIDGE = 0x4E656761, 0x52696467  # "Nega", "Ridg": streams of random words
+
+
+class StreamObjective(Objective[EncodedChunk]):
+    """A stream model over all items."""
+
+    watched = "hit_ratio_at_1"
+
+    def __init__(self, sources: Sources) -> None:
+        """Plan the chunks, and fit the head to the untrained language model's states."""
+        params, sequences = sources.params, sources.tables.sequences
+        self.recipe: Stream = params.objectives.stream
+        recipe = self.recipe
+        self._item_ids, self._seed, self._precision = sequences.item_ids, params.seed, params.train.precision
+        self._filler_id = sources.encoder.filler_id
+        self._encoder = HistoryEncoder(sources.encoder, sources.writer.titles)
+        self._n_items = len(sources.tables.items)
+        spans = training_spans(sequences, params.split.min_history)
+        chunker = Chunker(
+            sequences.item_ids, spans, self._encoder.lengths, recipe.chunk_tokens, sources.recommender.max_length
+        )
+        self.plan = ChunkPlan(sequences.item_ids, chunker, self._encoder, step_settings(params, recipe))
+        self._mode: Mode = "hybrid" if "hybrid" in self.plan.modes else "text"
+        head = RecommenderHead(sources.hybrid.width, sources.recommender.output_weights.detach().clone())
+        self.model: StreamModel = StreamModel(
+            sources.hybrid, head.to(sources.hybrid.device), sources.recommender, recipe.distillation
+        )
+        self._validation = validation_task(
+            sequences,
+            self._encoder.lengths,
+            recipe.chunk_tokens,
+            params.candidates,
+            min_history=params.split.min_history,
+            history_length=params.split.history_length,
+            n_positions=recipe.validation.positions,
+        )
+        explained = self._fit_head(chunker, sources)
+        LOGGER.info("the head starts with R² %.3f of the recommender's user states", explained)
+
+    def collate(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
+        """Stack chunks, as `pad_chunks` does, and draw the negatives of their step where not all items are compared."""
+        chunks = [example.history for example in examples]
+        items, following = [example.items for example in examples], [example.following for example in examples]
+        batch = pad_chunks(chunks, items, following, self._filler_id)
+        if self._n_items > self.recipe.sampled.beyond:
+            words = random_words(self._seed, _NEGATIVES, examples[0].step, np.arange(self.recipe.sampled.negatives))
+            batch["negatives"] = torch.from_numpy(1 + random_integers(words, self._n_items))
+        return batch
+
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """LoRA's weights, the projector's, and the head's."""
+        head = [parameter for parameter in self.model.head.parameters() if parameter.requires_grad]
+        return [*lora_and_projector(self.model.hybrid, self.recipe), (head, self.recipe.head_lr)]
+
+    @property
+    def head(self) -> Mapping[str, Tensor]:
+        """The map into the recommender's space."""
+        return self.model.head.map.state_dict()
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """HitRatio@1 expected over all lists that could be drawn for the validation positions."""
+        training = self.model.training
+        self.model.eval()
+        task = self._validation
+        states = torch.cat([states for _, states in self._read(task.chunks)])
+        scores = self.model.head.scores(self.model.head(states)).cpu().numpy()
+        self.model.train(training)
+        return float(expected_hits(scores, task.targets, task.excluded, task.size).mean())
+
+    @torch.no_grad()
+    def _fit_head(self, chunker: Chunker, sources: Sources) -> float:
+        """Fit the head on chunks spread over the training users; returns R²."""
+        self.model.eval()
+        chosen = np.linspace(0, len(chunker) - 1, min(len(chunker), self.recipe.ridge.positions)).round().astype(int)
+        chosen = chosen[np.argsort(random_words(self._seed, _RIDGE, chosen), kind="stable")]
+        chunks = chunker.cut(chosen, random_words(self._seed, _RIDGE, chosen, 1))
+        counts = np.cumsum([chunk.end + 1 - chunk.first_asked for chunk in chunks])
+        chunks = chunks[: int(np.searchsorted(counts, self.recipe.ridge.positions)) + 1]
+        parts = list(self._read(chunks))
+        goals = [sources.recommender(batch["history"])[batch["labels"] >= 0] for batch, _ in parts]
+        states = torch.cat([states for _, states in parts])
+        return self.model.head.fit(states, torch.cat(goals), self.recipe.ridge.penalty)
+
+    def _read(self, chunks: Sequence[Chunk]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """Yield batches of chunks, in their order, with the language model's states [P, H] where they are asked."""
+        encode = partial(encode_chunk, self._item_ids, encoder=self._encoder, mode=self._mode, step=0)
+        for start in range(0, len(chunks), self.recipe.micro_batch_size):
+            batch = self.collate([encode(chunk) for chunk in chunks[start : start + self.recipe.micro_batch_size]])
+            batch = {name: tensor.to(self.model.hybrid.device) for name, tensor in batch.items()}
+            names = ("input_ids", "attention_mask", "slot_mask", "slot_items", "readouts")
+            with autocast(self._precision):
+                states = self.model.read(*(batch[name] for name in names))
+            yield batch, states[batch["labels"] >= 0].float()

@@ -1,0 +1,78 @@
+"""Reading histories: one pass over each scores the whole catalogue, and so all of its candidate sets."""
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from tqdm import tqdm
+
+from llara_core.errors import ArtifactError
+from llara_core.hybrid.adapter import HEAD
+from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.objectives.asking import Respondent, Tuned
+from llara_core.objectives.numbers import require_finite
+from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.model import StreamModel
+from llara_core.prompting.histories import HistoryEncoder
+from llara_core.recommenders.ranking import score_candidates
+from llara_core.sequences.windows import unique_histories
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.items import PADDING_ID
+from llara_core.tables.predictions import Predictions
+
+
+class StreamRespondent(Respondent):
+    """A stream model that scores all items after histories."""
+
+    def __init__(self, tuned: Tuned) -> None:
+        """Join the head to the tuned language model.
+
+        Raises:
+            ArtifactError: the head is missing, or isn't of this language model and this recommender.
+        """
+        self._tuned = tuned
+        head = RecommenderHead(tuned.hybrid.width, tuned.recommender.output_weights.detach())
+        try:
+            head.map.load_state_dict(load_file(tuned.folder / HEAD))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise ArtifactError(f"{tuned.folder / HEAD}: not a usable head: {str(error).splitlines()[-1]}") from error
+        head = head.to(tuned.hybrid.device)
+        self.model = StreamModel(tuned.hybrid, head, tuned.recommender, distillation=0.0).eval()
+        self._encoder = HistoryEncoder(tuned.encoder, tuned.writer.titles)
+
+    def choose(self, sets: CandidateSets) -> CandidateSets:
+        """Take all: they cost nothing more."""
+        return sets
+
+    def answer(self, sets: CandidateSets) -> Predictions:
+        """Choose the candidate of the highest score."""
+        tuned = self._tuned
+        histories, example = unique_histories(tuned.tables.sequences, sets, tuned.manifest.history_length)
+        with tqdm(total=len(histories), desc="evaluate (stream)", unit="history") as bar:
+            scores = score_candidates(lambda part: self.score(part, bar), histories, example, sets.candidates)
+        require_finite(torch.from_numpy(scores))
+        matched = np.take_along_axis(sets.candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
+        return Predictions([tuned.writer.titles[item] for item in matched], matched.astype(np.int32), scores)
+
+    @torch.no_grad()
+    def score(self, histories: np.ndarray, bar: tqdm | None = None) -> Tensor:
+        """Scores [E, n + 1] of every item after histories [E, L], padded on the left with 0; padding has −inf.
+
+        Histories of similar length are read together.
+        """
+        encoded = [self._encoder.encode(row[row != PADDING_ID].tolist(), self._tuned.mode) for row in histories]
+        order = np.argsort([len(history.prompt.input_ids) for history in encoded], kind="stable")
+        size, device = self._tuned.params.batch_size, self._tuned.hybrid.device
+        found: list[Tensor] = [torch.empty(0)] * len(encoded)
+        for part in (order[start : start + size] for start in range(0, len(order), size)):
+            chosen = [encoded[i] for i in part]
+            batch = pad_histories(chosen, self._tuned.encoder.filler_id)
+            states = self.model.read(**{name: tensor.to(device) for name, tensor in batch.items()})
+            last = torch.tensor([len(history.readouts) - 1 for history in chosen], device=device)
+            user_states = self.model.head(states[torch.arange(len(part), device=device), last])
+            for i, scores in zip(part, self.model.head.scores(user_states), strict=True):
+                found[i] = scores
+            if bar is not None:
+                bar.update(len(part))
+        return torch.stack(found)

@@ -1,0 +1,91 @@
+"""The entries of `objectives`: what the language model is trained for, and the recipe that each way of it wants."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from llara_core.params.base import PositiveFloat, PositiveInt, Probability, Section
+
+
+class Validation(Section):
+    """What chooses among the weights of a training.
+
+    It is measured `times` times, the last time after the last step, on so many `positions` of the validation users, and
+    training ends when it hasn't improved `patience` times.
+    """
+
+    positions: PositiveInt
+    times: PositiveInt
+    patience: PositiveInt
+
+
+class Recipe(Section):
+    """What every objective has.
+
+    An epoch has `examples_per_epoch`, an optimiser step `batch_size` of them in micro-batches of `micro_batch_size`.
+    `lr` is that of LoRA's weights, `projector_lr` of the projector's. `average` is the decay per step of the moving
+    average of weights that validation measures and the adapter keeps; 0: the weights themselves.
+    """
+
+    examples_per_epoch: PositiveInt
+    batch_size: PositiveInt
+    micro_batch_size: PositiveInt
+    lr: PositiveFloat
+    projector_lr: PositiveFloat
+    average: Annotated[float, Field(ge=0, lt=1)]
+    validation: Validation
+
+    @model_validator(mode="after")
+    def _micro_batches_fill_the_batch(self) -> Self:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size must be a multiple of micro_batch_size {self.micro_batch_size}, got {self.batch_size}"
+            )
+        return self
+
+
+class Answer(Recipe):
+    """Examples are prompts with candidates; the loss is the language model's own, on the title that answers."""
+
+
+class Ridge(Section):
+    """The start of the head: ridge regression from so many training `positions`, with a `penalty` on unit features."""
+
+    positions: PositiveInt
+    penalty: PositiveFloat
+
+
+class Sampled(Section):
+    """Catalogues `beyond` so many items are compared with `negatives` drawn ones instead of with all."""
+
+    beyond: PositiveInt
+    negatives: PositiveInt
+
+
+class Stream(Recipe):
+    """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one.
+
+    `layers` of the language model are read, from the bottom. `head_lr` is the learning rate of the map into the
+    recommender's space. A `distillation` share of the loss follows the recommender's probabilities instead of the item
+    that came next.
+    """
+
+    chunk_tokens: PositiveInt
+    layers: PositiveInt | None
+    head_lr: PositiveFloat
+    distillation: Probability
+    ridge: Ridge
+    sampled: Sampled
+
+
+class Objectives(Section):
+    """An entry per objective."""
+
+    answer: Answer
+    stream: Stream
+
+
+class ObjectiveChoice(Section):
+    """Which entry of `objectives` is trained."""
+
+    name: Literal["answer", "stream"]

@@ -1,0 +1,55 @@
+"""A history as a stream: every title followed by one token at which the model has read the item and can be asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llara_core.errors import ModelError
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import ItemSlot, Mode, Segment, Text
+
+
+@dataclass(frozen=True)
+class EncodedHistory:
+    """A history of T items in S tokens.
+
+    Attributes:
+        prompt: what the model reads.
+        readouts: [T] the place of the token behind each title; the state there has read that item and all before.
+    """
+
+    prompt: EncodedPrompt
+    readouts: list[int]
+
+
+class HistoryEncoder:
+    """Encodes histories of a catalogue, `title ▢ title ▢ …`: ▢ is a slot, or in text mode the token of a line's end."""
+
+    def __init__(self, encoder: PromptEncoder, titles: Sequence[str]) -> None:
+        """Take titles by item id; index 0 is padding."""
+        self._encoder = encoder
+        self._titles = titles
+        self._separator = encoder.encode_answer(Text("\n"))[-2]  # the last one before the end of text
+        self.lengths = np.array([0, *(len(encoder.encode_answer(Text(title))) for title in titles[1:])])
+        """[n + 1] tokens of an item that isn't the first: its title's, and the one behind it."""
+
+    def encode(self, items: Sequence[int], mode: Mode) -> EncodedHistory:
+        """Encode item ids, the latest last.
+
+        Raises:
+            ModelError: there are none, or more than the model can read.
+        """
+        if not len(items):
+            raise ModelError("a history must have at least one item, got an empty one")
+        segments: list[Segment] = []
+        for item in items:
+            segments += [Text(self._titles[item]), ItemSlot(int(item))]
+        prompt = self._encoder.encode(segments)
+        readouts = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot]
+        if mode == "text":
+            ids = list(prompt.input_ids)
+            for place in readouts:
+                ids[place] = self._separator
+            prompt = EncodedPrompt(ids, [False] * len(ids), [])
+        return EncodedHistory(prompt, readouts)
