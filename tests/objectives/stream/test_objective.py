@@ -1,0 +1,156 @@
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from llara_core.hybrid.adapter import attach_lora, build_hybrid
+from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.objectives.objective import Sources
+from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.objective import StreamObjective
+from llara_core.objectives.stream.validation import expected_hits
+from llara_core.params.objectives import Ridge
+from llara_core.params.params import Params
+from llara_core.params.sections import Lora
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.recommenders.model import SequentialRecommender
+from llara_core.tables.items import Items
+from llara_core.tables.processed import Processed
+from tests.conftest import TITLES, make_llama
+from tests.factories import make_sequences
+from tests.objectives.stream.conftest import BASE
+
+LISTS = [[1, 2, 3, 4, 5, 6, 7, 8] * 2, [8, 6, 4, 2, 1, 3, 5, 7], [2, 4, 6, 8, 1, 3], [5, 6, 7, 8, 1]]
+
+
+@pytest.fixture
+def build(
+    llama: LlamaForCausalLM,
+    recommender: SequentialRecommender,
+    params: Params,
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+) -> Callable[..., StreamObjective]:
+    def make(**changes: object) -> StreamObjective:
+        small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "chunk_tokens": 40}
+        schedule = changes.pop("schedule", "linear")
+        stream = params.objectives.stream.model_copy(update=small | changes)
+        sections = {
+            "objectives": params.objectives.model_copy(update={"stream": stream}),
+            "candidates": params.candidates.model_copy(update={"size": 3, "negatives": "outside_recent"}),
+            "split": params.split.model_copy(update={"min_history": 2, "history_length": 3}),
+            "curriculum": params.curriculum.model_copy(update={"schedule": schedule}),
+        }
+        titles = pa.array(TITLES[1:])
+        items = Items(titles, titles, np.zeros(8, dtype=np.int32))
+        sequences = make_sequences(LISTS, ["train", "train", "validation", "test"])
+        adapted = attach_lora(
+            make_llama(llama.config.vocab_size), Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE
+        )
+        vectors = np.asarray(recommender.output_weights.detach())
+        hybrid = build_hybrid(adapted.get_base_model(), vectors, hidden=6)
+        tables = Processed(items, sequences, None)
+        return StreamObjective(
+            Sources(params.model_copy(update=sections), tables, recommender, hybrid, writer, encoder)
+        )
+
+    return make
+
+
+def test_only_training_users_items_are_read_and_asked_for(build: Callable[..., StreamObjective]) -> None:
+    objective = build()
+    assert len(objective.plan) == 12
+    trained = [LISTS[0], LISTS[1]]
+    for i in range(12):
+        example = objective.plan[i]
+        whole = [*example.items, example.following[-1]]
+        assert any(whole == user[k : k + len(whole)] for user in trained for k in range(len(user)))
+
+
+def test_the_head_starts_from_pairs_of_states_of_the_same_history(
+    build: Callable[..., StreamObjective], recommender: SequentialRecommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def fit(_: RecommenderHead, states: torch.Tensor, user_states: torch.Tensor, penalty: float) -> float:
+        assert penalty == 7.0
+        pairs.extend(zip(states, user_states, strict=True))
+        return 0.0
+
+    monkeypatch.setattr(RecommenderHead, "fit", fit)
+    objective = build(ridge=Ridge(positions=15, penalty=7.0))
+    assert len(pairs) >= 15
+    known = []
+    for user in LISTS[:2]:
+        for start in range(len(user)):
+            for end in range(start + 1, min(len(user), start + recommender.max_length) + 1):
+                history = pad_histories([objective._encoder.encode(user[start:end], "hybrid")], 1)
+                with torch.no_grad():
+                    read = objective.model.read(**history)[0, -1]
+                    known.append((read, recommender(torch.tensor([user[start:end]]))[0, -1]))
+    for state, user_state in pairs:
+        assert any(torch.allclose(state, s, atol=1e-4) and torch.allclose(user_state, u, atol=1e-5) for s, u in known)
+    assert len({tuple(state.tolist()) for state, _ in pairs}) > 10
+
+
+def test_the_same_params_build_the_same_objective(build: Callable[..., StreamObjective]) -> None:
+    torch.manual_seed(0)
+    first = build()
+    torch.manual_seed(0)
+    second = build()
+    assert torch.equal(first.model.head.map.weight, second.model.head.map.weight)
+    assert first.validate() == second.validate()
+
+
+def test_three_groups_have_their_rates(build: Callable[..., StreamObjective]) -> None:
+    objective = build(lr=0.1, projector_lr=0.2, head_lr=0.3)
+    groups = objective.rates()
+    assert [rate for _, rate in groups] == [0.1, 0.2, 0.3]
+    grouped = [id(weight) for weights, _ in groups for weight in weights]
+    trained = [id(weight) for weight in objective.model.parameters() if weight.requires_grad]
+    assert sorted(grouped) == sorted(trained)
+    names = {id(weight): name for name, weight in objective.model.named_parameters()}
+    assert {names[id(weight)].split(".")[0] for weight in groups[2][0]} == {"head"}
+    assert set(objective.head) == {"weight", "bias"}
+
+
+def test_large_catalogues_draw_negatives_by_step_alone(build: Callable[..., StreamObjective]) -> None:
+    assert "negatives" not in build().collate([build().plan[0]])
+    sampled = build().recipe.sampled.model_copy(update={"beyond": 7, "negatives": 500})
+    objective = build(sampled=sampled)
+    steps = [[objective.collate([objective.plan[i]])["negatives"] for i in (4 * s, 4 * s + 3)] for s in range(2)]
+    assert torch.equal(*steps[0])
+    assert not torch.equal(steps[0][0], steps[1][0])
+    counts = torch.bincount(steps[0][0], minlength=9)
+    assert counts[0] == 0
+    assert counts[1:].min() > 30  # 62 expected
+
+
+def test_validation_is_the_hit_ratio_of_validation_users(build: Callable[..., StreamObjective]) -> None:
+    objective = build()
+    objective.model.train()
+    found = objective.validate()
+    assert objective.model.training
+    # User 3's items 2 to 5, each with what stands before it; negatives are all but the last three.
+    objective.model.eval()
+    hits = []
+    for position in range(2, 6):
+        history = objective._encoder.encode(LISTS[2][:position], "hybrid")
+        with torch.no_grad():
+            states = objective.model.read(**pad_histories([history], 1))[0, position - 1]
+            scores = objective.model.head.scores(objective.model.head(states))[None].numpy()
+        recent = np.array(LISTS[2][max(0, position - 3) : position])
+        hits.append(expected_hits(scores, np.array([LISTS[2][position]]), [recent], 3)[0])
+    assert found == pytest.approx(np.mean(hits), abs=1e-6)
+
+
+def test_text_only_training_is_validated_on_text(build: Callable[..., StreamObjective]) -> None:
+    text = build(schedule="text_only")
+    before = text.validate()
+    text.model.hybrid.item_embeddings += 1
+    assert text.validate() == before
+    assert build()._mode == "hybrid"

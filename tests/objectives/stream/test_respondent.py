@@ -1,0 +1,127 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from llara_core.errors import ArtifactError, ModelError
+from llara_core.hybrid.adapter import AdapterManifest
+from llara_core.objectives.asking import Tuned
+from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.model import StreamModel
+from llara_core.objectives.stream.respondent import StreamRespondent
+from llara_core.params.params import Params
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.histories import HistoryEncoder
+from llara_core.prompting.segments import Mode, PromptWriter
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.items import Items
+from llara_core.tables.processed import Processed
+from tests.conftest import TITLES
+from tests.factories import make_sequences
+from tests.objectives.stream.conftest import BASE
+
+Make = Callable[[float], StreamModel]
+HISTORIES = np.array([[0, 0, 5], [1, 2, 3], [0, 8, 1], [4, 6, 7]])
+
+
+@pytest.fixture
+def sets() -> CandidateSets:
+    """Two draws for user 1, whose latest items are 7, 8 and 4, and one for user 2."""
+    return CandidateSets(
+        example_ids=np.array([0, 0, 1]),
+        draws=np.array([0, 1, 0]),
+        user_ids=np.array([1, 1, 2]),
+        splits=np.array(["test"] * 3, dtype=object),
+        positions=np.array([4, 4, 1]),
+        targets=np.array([6, 6, 2]),
+        candidates=np.array([[6, 1, 2], [3, 6, 5], [2, 8, 7]]),
+    )
+
+
+@pytest.fixture
+def respond(
+    make_model: Make, params: Params, writer: PromptWriter, encoder: PromptEncoder, tmp_path: Path
+) -> Callable[..., tuple[StreamRespondent, StreamModel]]:
+    def build(mode: Mode = "hybrid", batch_size: int = 2) -> tuple[StreamRespondent, StreamModel]:
+        model = make_model(0.0)
+        save_file({k: v.contiguous() for k, v in model.head.map.state_dict().items()}, tmp_path / "head.safetensors")
+        manifest = AdapterManifest(
+            llm=BASE,
+            objective="stream",
+            layers=None,
+            prompt=params.prompt,
+            nouns=params.datasets["ml-100k"].nouns,
+            history_length=3,
+            projector_hidden=6,
+            modes=["text", "hybrid"],
+            made_from={},
+        )
+        titles = pa.array(TITLES[1:])
+        items = Items(titles, titles, np.zeros(8, dtype=np.int32))
+        sequences = make_sequences([[5, 7, 8, 4, 6], [1, 2]], ["test", "test"])
+        tables = Processed(items, sequences, None)
+        how = params.eval.model_copy(update={"mode": mode, "batch_size": batch_size})
+        [recommender] = model._teacher
+        tuned = Tuned(model.hybrid, tmp_path, manifest, recommender, tables, writer, encoder, how)
+        return StreamRespondent(tuned), model
+
+    return build
+
+
+@torch.no_grad()
+def _slow_scores(model: StreamModel, histories: HistoryEncoder, row: np.ndarray, mode: Mode) -> list[float]:
+    """One history alone, and each item's product one by one."""
+    items = [int(item) for item in row if item]
+    state = model.head(model.read(**pad_histories([histories.encode(items, mode)], 1))[0, len(items) - 1])
+    return [-np.inf, *(float(state @ model.head.item_vectors[item]) for item in range(1, len(TITLES)))]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4])
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+def test_scores_are_those_of_each_history_alone(
+    respond: Callable[..., tuple[StreamRespondent, StreamModel]], histories: HistoryEncoder, mode: Mode, batch_size: int
+) -> None:
+    respondent, model = respond(mode, batch_size)
+    expected = [_slow_scores(model, histories, row, mode) for row in HISTORIES]
+    np.testing.assert_allclose(respondent.score(HISTORIES).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_candidate_of_the_highest_score_is_the_answer(
+    respond: Callable[..., tuple[StreamRespondent, StreamModel]], histories: HistoryEncoder, sets: CandidateSets
+) -> None:
+    respondent, model = respond()
+    assert respondent.choose(sets) is sets  # all draws
+    found = respondent.answer(sets)
+    shown = [[7, 8, 4], [7, 8, 4], [0, 0, 1]]
+    for row, (history, candidates) in enumerate(zip(shown, sets.candidates, strict=True)):
+        scores = _slow_scores(model, histories, np.array(history), "hybrid")
+        among = [scores[item] for item in candidates]
+        assert found.scores[row].tolist() == pytest.approx(among, rel=1e-4)
+        assert found.matched_items[row] == candidates[int(np.argmax(among))]
+        assert found.answers[row] == TITLES[found.matched_items[row]]
+
+
+def test_a_head_of_another_width_is_refused(
+    respond: Callable[..., tuple[StreamRespondent, StreamModel]], tmp_path: Path
+) -> None:
+    respondent, _ = respond()
+    save_file({"weight": torch.zeros(8, 15), "bias": torch.zeros(8)}, tmp_path / "head.safetensors")
+    with pytest.raises(ArtifactError, match=r"head.safetensors: not a usable head: .*weight"):
+        StreamRespondent(respondent._tuned)
+    (tmp_path / "head.safetensors").unlink()
+    with pytest.raises(ArtifactError, match="head.safetensors: not a usable head: No such file"):
+        StreamRespondent(respondent._tuned)
+
+
+def test_what_computes_no_numbers_is_refused(
+    respond: Callable[..., tuple[StreamRespondent, StreamModel]], sets: CandidateSets
+) -> None:
+    respondent, _ = respond()
+    with torch.no_grad():
+        respondent.model.head.map.bias[0] = torch.nan
+    with pytest.raises(ModelError, match="scores must be finite numbers, got nan"):
+        respondent.answer(sets)
