@@ -82,8 +82,8 @@ def test_the_head_starts_from_pairs_of_states_of_the_same_history(
         return 0.0
 
     monkeypatch.setattr(RecommenderHead, "fit", fit)
-    objective = build(ridge=Ridge(positions=15, penalty=7.0))
-    assert len(pairs) >= 15
+    objective = build(ridge=Ridge(positions=10, penalty=7.0))
+    assert len(pairs) >= 10
     known = []
     for user in LISTS[:2]:
         for start in range(len(user)):
@@ -94,7 +94,7 @@ def test_the_head_starts_from_pairs_of_states_of_the_same_history(
                     known.append((read, recommender(torch.tensor([user[start:end]]))[0, -1]))
     for state, user_state in pairs:
         assert any(torch.allclose(state, s, atol=1e-4) and torch.allclose(user_state, u, atol=1e-5) for s, u in known)
-    assert len({tuple(state.tolist()) for state, _ in pairs}) > 10
+    assert len({tuple(state.tolist()) for state, _ in pairs}) >= 10
 
 
 def test_the_same_params_build_the_same_objective(build: Callable[..., StreamObjective]) -> None:
