@@ -259,6 +259,8 @@ def test_a_file_that_is_no_gguf_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 def manifest(params: Params, llama_folder: Path) -> AdapterManifest:
     return AdapterManifest(
         llm=FolderLlm(source="folder", path=llama_folder, dtype="float32"),
+        objective="answer",
+        layers=None,
         prompt=params.prompt,
         nouns=params.datasets["ml-100k"].nouns,
         history_length=10,

@@ -59,7 +59,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "recommender: {name: sas}",
             "recommender.name must be one of caser, gru4rec, hstu, sasrec, got 'sas'",
         ),
-        ("  draws: 1\n", "  draws: 99\n", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
+        ("  draws: 1 #", "  draws: 99 #", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
         ("{history} in", "{histroy} in", "prompt.templates[0]: must use only the placeholders"),
         (
@@ -84,7 +84,9 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             'lr: "4e-3"\n    weight',
             "recommenders.sasrec.lr must be a number (write 1.0e-4, not 1e-4), got '4e-3'",
         ),
-        ("validation_examples: 32", "validation_examples: 0", "train.validation_examples must be ≥ 1, got 0"),
+        ("{positions: 32", "{positions: 0", "objectives.answer.validation.positions must be ≥ 1, got 0"),
+        ("average: 0.98", "average: 1.0", "objectives.stream.average must be < 1.0, got 1.0"),
+        ("{name: stream}", "{name: streem}", "train.objective.name must be 'answer' or 'stream', got 'streem'"),
         (
             "ties: item_id",
             "ties: name",
@@ -121,7 +123,7 @@ def test_every_float_must_be_finite(tmp_path: Path, endless: str) -> None:
     content = yaml.load((ROOT / "params.yaml").read_text())
     places = list(_places_of_floats(content))
     assert len(places) > 50
-    assert ("train", "lr") in places
+    assert ("objectives", "answer", "lr") in places
     assert ("recommenders", "sasrec", "encoder", "dropout") in places
     for place in places:
         reduce(getitem, place[:-1], content)[place[-1]] = yaml.load(endless)
