@@ -1,6 +1,7 @@
 """Choosing among the weights of a training: their moving average, measured on validation now and then."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from llara_core.errors import ModelError
 from llara_core.runtime.logs import LOGGER
 
 _AVERAGE, _BEST, _SCORES = "average.safetensors", "best.safetensors", "watch.json"
@@ -54,17 +56,28 @@ class Watch(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        """Average, and where it is time measure; training ends after `patience` measurements without improvement."""
+        """Average, and where it is time measure; training ends after `patience` measurements without improvement.
+
+        Raises:
+            ModelError: what is measured isn't a finite number.
+        """
         step, n_steps, times = state.global_step, state.max_steps, self.settings.times
         self._update(step)
         if step * times // n_steps == (step - 1) * times // n_steps:
             return
         # One process's word counts: rounding must not make two of them stop at different steps.
-        (self.scores[step],) = broadcast_object_list([self._measure()])
+        (score,) = broadcast_object_list([self._measure()])
+        if not math.isfinite(score):
+            raise ModelError(
+                f"validation {self.settings.name} became {score} at step {step}; lower objectives.*.lr or projector_lr"
+            )
+        self.scores[step] = score
         if self.best_step == step:
             self._best = {name: weight.clone() for name, weight in self._average.items()}
         waited = len([measured for measured in self.scores if measured > self.best_step])
-        control.should_training_stop = control.should_training_stop or waited >= self.settings.patience
+        if waited >= self.settings.patience and step < n_steps:
+            control.should_training_stop = True
+            control.should_save = False  # going on from here, the Trainer would take a step before it asks again
 
     def restore_best(self) -> None:
         """Leave the best weights in the model."""

@@ -1,8 +1,8 @@
 """A plan, a model and a trainer small enough to be checked by hand, for tests and for the processes that they start."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,14 @@ import torch
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from llara_core.finetuning.curve import CurveCallback
-from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan
-from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
+from llara_core.finetuning.trainer import HybridTrainer, training_arguments
+from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.objectives.answer.objective import AnswerObjective
+from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings
 from llara_core.params.loading import load_params
+from llara_core.params.objectives import Answer, Validation
 from llara_core.params.sections import FolderLlm, Lora, Train
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
@@ -62,24 +65,70 @@ def make_model(vocabulary: int, dropout: float = 0.0) -> HybridCausalLM:
     return model
 
 
-def make_recipe(**changes: object) -> Train:
-    """Return params.yaml's `train` for six steps of four examples."""
-    small = {"batch_size": 4, "micro_batch_size": 2, "checkpoint_every": 100, "warmup": 0.33, "workers": 0}
-    return load_params(ROOT / "params.yaml").train.model_copy(update=small | changes)
+@dataclass(frozen=True)
+class How:
+    """params.yaml's `train`, and the objective's recipe."""
+
+    train: Train
+    recipe: Answer
+
+
+def make_recipe(**changes: object) -> How:
+    """Return what params.yaml says of answers, for six steps of four examples; changes are of either part."""
+    params = load_params(ROOT / "params.yaml")
+    small = {"batch_size": 4, "micro_batch_size": 2, "checkpoint_every": 100, "warmup": 0.33, "workers": 0, **changes}
+    own = {name: value for name, value in small.items() if name in Answer.model_fields}
+    rest = {name: value for name, value in small.items() if name not in own}
+    assert rest.keys() <= Train.model_fields.keys()
+    return How(params.train.model_copy(update=rest), params.objectives.answer.model_copy(update=own))
+
+
+def measured(times: int, patience: int) -> Validation:
+    """Return a recipe's `validation` for scores that a test makes up."""
+    return Validation(positions=1, times=times, patience=patience)
+
+
+class PlannedAnswers(AnswerObjective):
+    """The objective on a plan made by hand; the test says what validation finds."""
+
+    def __init__(self, model: HybridCausalLM, plan: PromptPlan, recipe: Answer, validate: Callable[[], float]) -> None:
+        self.model, self.plan, self.recipe = model, plan, recipe
+        self._filler_id, self._score = 1, validate
+
+    def validate(self) -> float:
+        return self._score()
 
 
 def make_trainer(
-    model: HybridCausalLM, plan: PromptPlan, recipe: Train, folder: Path, *extra: TrainerCallback
+    model: HybridCausalLM,
+    plan: PromptPlan,
+    how: How,
+    folder: Path,
+    *extra: TrainerCallback,
+    validate: Callable[[], float] = lambda: 0.0,
 ) -> HybridTrainer:
     folder.mkdir(exist_ok=True)
-    return HybridTrainer(
-        model=model,
-        args=training_arguments(recipe, plan.settings.n_steps, folder, seed=0),
-        projector_lr=recipe.projector_lr,
-        train_dataset=plan,
-        data_collator=partial(collate, filler_id=1),
-        callbacks=[CurveCallback(plan), *extra],
-    )
+    objective, validation = PlannedAnswers(model, plan, how.recipe, validate), how.recipe.validation
+    settings = WatchSettings("score", validation.times, validation.patience, how.recipe.average)
+    watch = Watch(model, objective.validate, settings)
+    arguments = training_arguments(how.train, how.recipe, plan.settings.n_steps, folder, seed=0)
+    return HybridTrainer(objective, arguments, watch, [CurveCallback(plan, watch), *extra])
+
+
+def watch_of(trainer: HybridTrainer) -> Watch:
+    [watch] = [callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch)]
+    return watch
+
+
+class StopAt(TrainerCallback):
+    """Ends training as a kill would: no more steps, no farewell checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        if state.global_step == self._step:
+            raise KeyboardInterrupt
 
 
 def trained(model: HybridCausalLM) -> dict[str, torch.Tensor]:

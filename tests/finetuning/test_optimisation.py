@@ -7,8 +7,8 @@ import pytest
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
+from llara_core.objectives.answer.objective import answer_loss
 from llara_core.objectives.prompt_plan import PromptPlan
-from llara_core.finetuning.validation import answer_loss
 from tests.finetuning import reference
 from tests.finetuning.reference import Example, Optimisation, rate_factor
 from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer, trained

@@ -1,92 +1,44 @@
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForCausalLM, TrainerCallback
+from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.errors import ModelError
-from llara_core.finetuning.curve import CurveCallback
-from llara_core.objectives.prompt_plan import PromptPlan
-from llara_core.finetuning.trainer import HybridTrainer, collate, training_arguments
-from llara_core.finetuning.validation import answer_loss
-from llara_core.hybrid.adapter import attach_lora, build_hybrid
+from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.hybrid.model import HybridCausalLM
-from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm, Lora, Train
-from llara_core.prompting.encoding import PromptEncoder
-from llara_core.runtime.checkpoints import (
-    latest_checkpoint,
-    load_trainable,
-    save_trainable,
-)
-from tests.conftest import make_llama
+from llara_core.objectives.answer.objective import answer_loss
+from llara_core.objectives.prompt_plan import PromptPlan
+from llara_core.runtime.checkpoints import latest_checkpoint, load_trainable, save_trainable
+from tests.finetuning.runs import How, StopAt, make_model, make_plan, make_recipe, make_trainer, trained
 from tests.processes import run_two_processes
 
-
-class _StopAt(TrainerCallback):
-    """Ends training as a kill would: no more steps, no farewell checkpoint."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def on_step_begin(self, args, state, control, **kwargs) -> None:
-        if state.global_step == self._step:
-            raise KeyboardInterrupt
+FILLER_ID = 1
+RATES = {"lr": 0.02, "projector_lr": 0.02}
 
 
 @pytest.fixture
-def train(params: Params) -> Train:
-    changes = {"batch_size": 4, "micro_batch_size": 2, "lr": 0.02, "projector_lr": 0.02, "checkpoint_every": 2}
-    return params.train.model_copy(update=changes)
+def how() -> How:
+    return make_recipe(**RATES, checkpoint_every=2)
 
 
-def _model(vocabulary: int, item_embeddings: np.ndarray, dropout: float = 0.1) -> HybridCausalLM:
-    torch.manual_seed(1)
-    lora = Lora(rank=2, alpha=4, dropout=dropout, targets="all-linear")
-    adapted = attach_lora(make_llama(vocabulary), lora, FolderLlm(source="folder", path=Path("x"), dtype="float32"))
-    torch.manual_seed(1)
-    return build_hybrid(adapted.get_base_model(), item_embeddings, hidden=6)
+@pytest.fixture
+def plan(tokenizer: PreTrainedTokenizerFast) -> PromptPlan:
+    return make_plan(tokenizer)
 
 
-def _trainer(
-    model: HybridCausalLM,
-    plan: PromptPlan,
-    train: Train,
-    folder: Path,
-    encoder: PromptEncoder,
-    *extra: TrainerCallback,
-) -> HybridTrainer:
-    folder.mkdir(exist_ok=True)
-    return HybridTrainer(
-        model=model,
-        args=training_arguments(train, plan.settings.n_steps, folder, seed=0),
-        projector_lr=train.projector_lr,
-        train_dataset=plan,
-        data_collator=partial(collate, filler_id=encoder.filler_id),
-        callbacks=[CurveCallback(plan), *extra],
-    )
+@pytest.fixture
+def size(tokenizer: PreTrainedTokenizerFast) -> int:
+    return len(tokenizer)
 
 
-def _weights(model: HybridCausalLM) -> dict[str, torch.Tensor]:
-    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
-
-
-def test_resuming_equals_not_stopping(
-    tmp_path: Path,
-    plan: PromptPlan,
-    train: Train,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
-) -> None:
-    size = llama.config.vocab_size
-    whole = _model(size, item_embeddings)
-    uninterrupted = _trainer(whole, plan, train, tmp_path / "whole", encoder)
+def test_resuming_equals_not_stopping(tmp_path: Path, plan: PromptPlan, how: How, size: int) -> None:
+    whole = make_model(size, dropout=0.1)
+    uninterrupted = make_trainer(whole, plan, how, tmp_path / "whole")
     uninterrupted.train()
 
-    killed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, _StopAt(5))
+    killed = make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "cut", StopAt(5))
     with pytest.raises(KeyboardInterrupt):
         killed.train()
     checkpoint = latest_checkpoint(tmp_path / "cut")
@@ -94,12 +46,12 @@ def test_resuming_equals_not_stopping(
     assert checkpoint.name == "step-4"
 
     torch.manual_seed(99)  # a new process has another random state
-    resumed = _model(size, item_embeddings)
-    trainer = _trainer(resumed, plan, train, tmp_path / "cut", encoder)
+    resumed = make_model(size, dropout=0.1)
+    trainer = make_trainer(resumed, plan, how, tmp_path / "cut")
     trainer.train(resume_from_checkpoint=str(checkpoint))
     assert trainer.resumed_from == 4
-    for name, expected in _weights(whole).items():
-        assert torch.equal(_weights(resumed)[name], expected), name
+    for name, expected in trained(whole).items():
+        assert torch.equal(trained(resumed)[name], expected), name
     curves = [
         [(entry["step"], entry["loss"], entry["learning_rate"], entry["mode"]) for entry in run.state.log_history[:6]]
         for run in (uninterrupted, trainer)
@@ -117,74 +69,59 @@ class _Rates(TrainerCallback):
         self.rates.append([group["lr"] for group in optimizer.param_groups])
 
 
-def test_learning_rates_by_step_and_group(
-    tmp_path: Path,
-    plan: PromptPlan,
-    train: Train,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
-) -> None:
+def test_learning_rates_by_step_and_group(tmp_path: Path, plan: PromptPlan, size: int) -> None:
     # Two of six steps warm up; then half a cosine, of which each step takes 36°.
     factors = [0.5, 1.0, 0.904508, 0.654508, 0.345492, 0.095492]
-    recipe = train.model_copy(update={"warmup": 0.33, "lr": 0.02, "projector_lr": 0.004})
-    size, whole, first, last = llama.config.vocab_size, _Rates(), _Rates(), _Rates()
-    trainer = _trainer(_model(size, item_embeddings), plan, recipe, tmp_path / "whole", encoder, whole)
+    how = make_recipe(warmup=0.33, lr=0.02, projector_lr=0.004, checkpoint_every=2)
+    whole, first, last = _Rates(), _Rates(), _Rates()
+    trainer = make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "whole", whole)
     trainer.train()
     assert np.array(whole.rates) == pytest.approx(np.outer(factors, [0.02, 0.004]), rel=1e-5)
     logged = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
     assert logged == pytest.approx([0.02 * factor for factor in factors], rel=1e-5)
 
-    killed = _trainer(_model(size, item_embeddings), plan, recipe, tmp_path / "cut", encoder, first, _StopAt(4))
+    killed = make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "cut", first, StopAt(4))
     with pytest.raises(KeyboardInterrupt):
         killed.train()
-    resumed = _trainer(_model(size, item_embeddings), plan, recipe, tmp_path / "cut", encoder, last)
+    resumed = make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "cut", last)
     resumed.train(resume_from_checkpoint=str(latest_checkpoint(tmp_path / "cut")))
     assert first.rates + last.rates == whole.rates
 
 
 def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
-    tmp_path: Path,
-    plan: PromptPlan,
-    train: Train,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
+    tmp_path: Path, plan: PromptPlan, how: How, size: int
 ) -> None:
-    model = _model(llama.config.vocab_size, item_embeddings, dropout=0.0)
+    model = make_model(size)
     frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
     examples = [plan[i] for i in range(20, 24)]
-    before = answer_loss(model, examples, encoder.filler_id, 2)
-    _trainer(model, plan, train, tmp_path / "run", encoder).train()
-    assert answer_loss(model, examples, encoder.filler_id, 2) < before - 0.1
+    before = answer_loss(model, examples, FILLER_ID, 2)
+    make_trainer(model, plan, how, tmp_path / "run").train()
+    assert answer_loss(model, examples, FILLER_ID, 2) < before - 0.1
     assert all(torch.equal(p, frozen[name]) for name, p in model.named_parameters() if name in frozen)
-    assert all("lora" in name or "projector" in name for name in _weights(model))
+    assert {name for name, p in model.named_parameters() if p.requires_grad} == trained(model).keys()
 
 
-def test_validation_loss_does_not_depend_on_the_batch_size(
-    plan: PromptPlan, encoder: PromptEncoder, item_embeddings: np.ndarray, llama: LlamaForCausalLM
-) -> None:
-    model = _model(llama.config.vocab_size, item_embeddings)
+def test_validation_loss_does_not_depend_on_the_batch_size(plan: PromptPlan, size: int) -> None:
+    model = make_model(size, dropout=0.1)
     examples = [plan[i] for i in range(len(plan))]
-    losses = [answer_loss(model, examples, encoder.filler_id, size) for size in (1, 3, 24)]
+    losses = [answer_loss(model, examples, FILLER_ID, batch_size) for batch_size in (1, 3, 24)]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
 
-def test_a_checkpoint_after_a_text_only_step_holds_the_projector(
-    tmp_path: Path, item_embeddings: np.ndarray, llama: LlamaForCausalLM
-) -> None:
-    model = _model(llama.config.vocab_size, item_embeddings)
+def test_a_checkpoint_after_a_text_only_step_holds_the_projector(tmp_path: Path, size: int) -> None:
+    model = make_model(size, dropout=0.1)
     save_trainable(model, tmp_path / "w.safetensors")
-    other = _model(llama.config.vocab_size, item_embeddings + 1)
+    other = make_model(size)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.add_(1)
     load_trainable(other, tmp_path / "w.safetensors")
-    assert all(torch.equal(p, _weights(model)[name]) for name, p in _weights(other).items())
-    assert any(name.startswith("projector.") for name in _weights(model))
+    assert all(torch.equal(p, trained(model)[name]) for name, p in trained(other).items())
+    assert any(name.startswith("projector.") for name in trained(model))
 
 
-def test_checkpoints_that_do_not_fit_are_refused(
-    tmp_path: Path, item_embeddings: np.ndarray, llama: LlamaForCausalLM
-) -> None:
-    model = _model(llama.config.vocab_size, item_embeddings)
+def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, size: int) -> None:
+    model = make_model(size, dropout=0.1)
     save_trainable(model.projector, tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match="must hold exactly the trainable parameters"):
         load_trainable(model, tmp_path / "w.safetensors")
@@ -193,19 +130,12 @@ def test_checkpoints_that_do_not_fit_are_refused(
         load_trainable(model, tmp_path / "w.safetensors")
 
 
-def test_a_loss_that_is_not_finite_stops_training(
-    tmp_path: Path,
-    plan: PromptPlan,
-    train: Train,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
-) -> None:
-    model = _model(llama.config.vocab_size, item_embeddings)
+def test_a_loss_that_is_not_finite_stops_training(tmp_path: Path, plan: PromptPlan, how: How, size: int) -> None:
+    model = make_model(size, dropout=0.1)
     with torch.no_grad():
         next(p for name, p in model.named_parameters() if "lora_A" in name).fill_(float("nan"))
-    with pytest.raises(ModelError, match=r"became nan at step 1, learning rate .*; lower train.lr"):
-        _trainer(model, plan, train, tmp_path / "run", encoder).train()
+    with pytest.raises(ModelError, match=r"became nan at step 1, learning rate .*; lower objectives"):
+        make_trainer(model, plan, how, tmp_path / "run").train()
 
 
 class _Draws(TrainerCallback):
@@ -219,27 +149,25 @@ class _Draws(TrainerCallback):
 
 
 def test_each_step_draws_something_else_and_the_same_after_a_resume(
-    tmp_path: Path,
-    plan: PromptPlan,
-    train: Train,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
+    tmp_path: Path, plan: PromptPlan, how: How, size: int
 ) -> None:
-    size, whole, first, last = llama.config.vocab_size, _Draws(), _Draws(), _Draws()
-    _trainer(_model(size, item_embeddings), plan, train, tmp_path / "whole", encoder, whole).train()
+    whole, first, last = _Draws(), _Draws(), _Draws()
+    make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "whole", whole).train()
     assert len({seed for seed, _ in whole.seen}) == 6
-    killed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, first, _StopAt(4))
+    killed = make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "cut", first, StopAt(4))
     with pytest.raises(KeyboardInterrupt):
         killed.train()
     checkpoint = latest_checkpoint(tmp_path / "cut")
     assert {path.name for path in checkpoint.iterdir()} == {
         "trainable.safetensors",
         "optimizer.safetensors",
+        "average.safetensors",
+        "best.safetensors",
+        "watch.json",
         "trainer_state.json",
         "sha256.json",
     }
-    resumed = _trainer(_model(size, item_embeddings), plan, train, tmp_path / "cut", encoder, last)
+    resumed = make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "cut", last)
     resumed.train(resume_from_checkpoint=str(checkpoint))
     assert first.seen + last.seen == whole.seen
 
@@ -256,31 +184,21 @@ class _ProductTypes(TrainerCallback):
 
 @pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_params_choose_the_precision_whatever_the_launcher_says(
-    tmp_path: Path,
-    plan: PromptPlan,
-    train: Train,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
-    monkeypatch: pytest.MonkeyPatch,
-    precision: str,
-    expected: torch.dtype,
+    tmp_path: Path, plan: PromptPlan, size: int, monkeypatch: pytest.MonkeyPatch, precision: str, expected: torch.dtype
 ) -> None:
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16" if precision == "float32" else "no")
-    model = _model(llama.config.vocab_size, item_embeddings)
-    recipe = train.model_copy(update={"precision": precision})
+    model = make_model(size, dropout=0.1)
+    how = make_recipe(**RATES, precision=precision)
     types = _ProductTypes(model)
-    _trainer(model, plan, recipe, tmp_path / "run", encoder, types).train()
+    make_trainer(model, plan, how, tmp_path / "run", types).train()
     assert types.seen == {expected}
-    assert all(weight.dtype == torch.float32 for weight in _weights(model).values())
+    assert all(weight.dtype == torch.float32 for weight in trained(model).values())
 
 
-def test_batches_that_cannot_be_divided_are_refused(
-    tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_that_cannot_be_divided_are_refused(tmp_path: Path, how: How, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ModelError, match="micro_batch_size × processes 6, got 4"):
-        training_arguments(train, 1, tmp_path, 0)
+        training_arguments(how.train, how.recipe, 1, tmp_path, 0)
 
 
 def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
@@ -289,14 +207,7 @@ def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("divider", ["is_fsdp_enabled", "is_deepspeed_enabled"])
 def test_a_model_may_not_be_divided_among_processes(
-    params: Params,
-    plan: PromptPlan,
-    item_embeddings: np.ndarray,
-    encoder: PromptEncoder,
-    llama: LlamaForCausalLM,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    divider: str,
+    tmp_path: Path, plan: PromptPlan, how: How, size: int, monkeypatch: pytest.MonkeyPatch, divider: str
 ) -> None:
     create = HybridTrainer.create_accelerator_and_postprocess
 
@@ -306,4 +217,4 @@ def test_a_model_may_not_be_divided_among_processes(
 
     monkeypatch.setattr(HybridTrainer, "create_accelerator_and_postprocess", create_and_pretend)
     with pytest.raises(ModelError, match="must copy the whole model to each process .* got NO: checkpoints would hold"):
-        _trainer(_model(llama.config.vocab_size, item_embeddings), plan, params.train, tmp_path, encoder)
+        make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path)

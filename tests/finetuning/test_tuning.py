@@ -5,15 +5,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from llara_core.errors import DataError
-from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan, plan_training
 from llara_core.finetuning.tuning import tune, tuning_fingerprint
-from llara_core.finetuning.validation import validation_questions
+from llara_core.hybrid.adapter import build_hybrid
+from llara_core.objectives.answer.objective import AnswerObjective, validation_questions
+from llara_core.objectives.objective import Sources
+from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings, plan_prompts
+from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
+from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.embeddings import ItemEmbeddings
@@ -22,8 +27,9 @@ from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
 from tests.factories import make_sequences
+from tests.recommenders.recipes import tiny
 
-Inputs = tuple[Processed, ItemEmbeddings]
+Inputs = tuple[Processed, SequentialRecommender, ItemEmbeddings]
 N_ITEMS = len(TITLES) - 1
 
 
@@ -54,28 +60,43 @@ def small(params: Params, llama_folder: Path) -> Params:
         "split": params.split.model_copy(update={"min_history": 2, "history_length": 3}),
         "candidates": params.candidates.model_copy(update={"size": 3, "negatives": "outside_recent"}),
         "projector": params.projector.model_copy(update={"hidden": 6}),
-        "curriculum": params.curriculum.model_copy(update={"epochs": 2, "examples_per_epoch": 5}),
-        "train": params.train.model_copy(
-            update={"batch_size": 4, "micro_batch_size": 2, "checkpoint_every": 1, "lr": 0.02, "projector_lr": 0.02}
-        ),
+        "curriculum": params.curriculum.model_copy(update={"epochs": 2}),
+        "train": params.train.model_copy(update={"objective": ObjectiveChoice(name="answer"), "checkpoint_every": 1}),
         "lora": params.lora.model_copy(update={"dropout": 0.1}),
         "llm": params.llm.model_copy(update={"name": "tiny"}),
         "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
     }
-    return params.model_copy(update=sections)
+    recipe = {"examples_per_epoch": 5, "batch_size": 4, "micro_batch_size": 2, "lr": 0.02, "projector_lr": 0.02}
+    return _with_recipe(params.model_copy(update=sections), **recipe)
+
+
+def _with_recipe(params: Params, **changes: object) -> Params:
+    answer = params.objectives.answer.model_copy(update=changes)
+    return params.model_copy(update={"objectives": params.objectives.model_copy(update={"answer": answer})})
 
 
 @pytest.fixture
 def inputs(split_sequences: Sequences, candidates: CandidateSets, item_embeddings: np.ndarray) -> Inputs:
     titles = pa.array(TITLES[1:])
     items = Items(titles, titles, np.ones(N_ITEMS, np.int32))
-    return Processed(items, split_sequences, candidates), ItemEmbeddings(item_embeddings, {"recommender": "that"})
+    recommender = build_recommender(tiny("sasrec"), N_ITEMS, history_length=3)
+    embeddings = ItemEmbeddings(item_embeddings, {"recommender": "that"})
+    return Processed(items, split_sequences, candidates), recommender, embeddings
+
+
+@pytest.fixture
+def sources(
+    small: Params, inputs: Inputs, llama: LlamaForCausalLM, writer: PromptWriter, encoder: PromptEncoder
+) -> Sources:
+    tables, recommender, embeddings = inputs
+    hybrid = build_hybrid(llama, embeddings.vectors, hidden=6)
+    return Sources(small, tables, recommender, hybrid, writer, encoder)
 
 
 def test_only_positions_before_train_end_are_planned(
     small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
-    plan = plan_training(small, split_sequences, N_ITEMS, writer, encoder)
+    plan = plan_prompts(small, split_sequences, writer, encoder)
     assert plan.settings.n_steps == 3  # 10 examples in batches of 4
     planned = [plan.examples_of(step) for step in range(1, 4)]
     found = {pair for batch in planned for pair in zip(batch.rows.tolist(), batch.positions.tolist(), strict=True)}
@@ -89,7 +110,7 @@ def test_only_positions_before_train_end_are_planned(
 def test_held_out_positions_are_refused(
     small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder, split: str
 ) -> None:
-    settings = plan_training(small, split_sequences, N_ITEMS, writer, encoder).settings
+    settings = plan_prompts(small, split_sequences, writer, encoder).settings
     examples = all_positions(split_sequences, split, 2)
     with pytest.raises(DataError, match=r"before their user's train_end 5, got position \d of user 1"):
         PromptPlan(split_sequences, examples, N_ITEMS, writer, encoder, settings)
@@ -98,20 +119,22 @@ def test_held_out_positions_are_refused(
         PromptPlan(split_sequences, last, N_ITEMS, writer, encoder, settings)
 
 
-def test_validation_asks_the_first_draw_of_validation_users(
-    small: Params,
-    split_sequences: Sequences,
-    candidates: CandidateSets,
-    writer: PromptWriter,
-    encoder: PromptEncoder,
-) -> None:
-    asked = validation_questions(small, split_sequences, candidates, writer, encoder)
-    ((prompt, answer),) = asked["hybrid"]
+@pytest.mark.parametrize("n_questions", [1, 9])
+def test_validation_asks_the_first_draw_of_validation_users(sources: Sources, n_questions: int) -> None:
+    encoder = sources.encoder
+    ((prompt, answer),) = validation_questions(sources, n_questions, "hybrid")
     assert prompt.slot_items == [3, 4, 5, 8, 6, 7]
     assert encoder.decode(answer) == "Heat"
-    ((prompt, answer),) = asked["text_only"]
+    ((prompt, answer),) = validation_questions(sources, n_questions, "text")
     assert prompt.slot_items == []
     assert encoder.decode(answer) == "Heat"
+
+
+def test_no_more_validation_users_are_asked_than_wanted(sources: Sources, candidates: CandidateSets) -> None:
+    three = candidates.select(np.array([0, 0, 0]))
+    more = replace(three, example_ids=np.array([0, 1, 2], np.int32), targets=np.array([6, 7, 8], np.int32))
+    asked = validation_questions(replace(sources, tables=replace(sources.tables, sets=more)), 2, "text")
+    assert [sources.encoder.decode(answer) for _, answer in asked] == [TITLES[6], TITLES[7]]
 
 
 def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inputs, tmp_path: Path) -> None:
@@ -128,15 +151,20 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     for name, expected in results[0].items():
         assert torch.equal(results[1][name], expected), name
         assert torch.equal(results[2][name], expected), name
-    tables, _ = inputs
+    tables = inputs[0]
     made_from = tuned.manifest.made_from
     assert {name: made_from[name] for name in ("items", "sequences")} == tables.lineage
     assert made_from["recommender"] == "that"
     assert set(made_from) == {"items", "sequences", "recommender", "embeddings", "llm"}
     assert tuned.manifest.modes == (["text", "hybrid"] if tuned.report["hybrid_steps"] < 3 else ["hybrid"])
-    losses = tuned.report["validation_loss"]
-    assert losses["n_examples"] == 1
-    assert losses["tuned"] != losses["untuned"]
+    found = tuned.report["validation"]["negative_loss"]
+    assert found["untuned"] != found["tuned"]
+    assert max(found["untuned"], found["tuned"]) < 0
+    assert found["step"] == 3
+    assert [row["validation"] for row in tuned.curve] == [None, None, found["tuned"]]
+    assert tuned.manifest.objective == "answer"
+    assert tuned.manifest.layers is None
+    assert tuned.head == {}
 
 
 @pytest.mark.parametrize("rule", ["outside_history", "outside_recent"])
@@ -148,15 +176,15 @@ def test_a_plan_s_settings_are_the_params(
         "candidates": small.candidates.model_copy(update={"size": 2, "negatives": rule}),
         "curriculum": small.curriculum.model_copy(update={"schedule": "hybrid_only", "epochs": 3}),
     }
-    plan = plan_training(small.model_copy(update=changes), split_sequences, N_ITEMS, writer, encoder)
+    plan = plan_prompts(small.model_copy(update=changes), split_sequences, writer, encoder)
     # Three epochs of five examples in batches of four.
     assert plan.settings == PromptSettings(9, "hybrid_only", 4, 4, 2, rule, 3)
 
 
 def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:
     def weights(seed: int, lr: float, projector_lr: float) -> dict[str, torch.Tensor]:
-        rates = {"lr": lr, "projector_lr": projector_lr, "weight_decay": 0.0}
-        params = small.model_copy(update={"seed": seed, "train": small.train.model_copy(update=rates)})
+        train = small.train.model_copy(update={"weight_decay": 0.0})
+        params = _with_recipe(small.model_copy(update={"seed": seed, "train": train}), lr=lr, projector_lr=projector_lr)
         folder = tmp_path / f"{seed}-{lr}-{projector_lr}"
         folder.mkdir()
         named = tune(params, *inputs, folder).model.named_parameters()
@@ -176,11 +204,36 @@ def test_losses_before_and_after_are_of_one_precision(
     small: Params, inputs: Inputs, tmp_path: Path, dtype: str, precision: str
 ) -> None:
     """Training that moves nothing must change nothing, to the last bit."""
-    train = small.train.model_copy(update={"precision": precision, "lr": 1e-30, "projector_lr": 1e-30})
     llm = small.selected_llm.model_copy(update={"dtype": dtype})
-    params = small.model_copy(update={"train": train, "llms": {"tiny": llm}})
-    losses = tune(params, *inputs, tmp_path).report["validation_loss"]
-    assert losses["untuned"] == losses["tuned"]
+    train = small.train.model_copy(update={"precision": precision})
+    still = _with_recipe(small, lr=1e-30, projector_lr=1e-30)
+    params = still.model_copy(update={"train": train, "llms": {"tiny": llm}})
+    found = tune(params, *inputs, tmp_path).report["validation"]["negative_loss"]
+    assert found["untuned"] == found["tuned"]
+
+
+def test_the_weights_that_validation_likes_best_are_kept(
+    small: Params, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def best_of(*scores: float) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+        left = iter([0.0, *scores])  # the untuned model's first
+        monkeypatch.setattr(AnswerObjective, "validate", lambda _: next(left))
+        folder = tmp_path / str(scores)
+        folder.mkdir()
+        tuned = tune(_with_recipe(small, validation=validation, average=0.5), *inputs, folder)
+        weights = {name: p.detach().clone() for name, p in tuned.model.named_parameters() if p.requires_grad}
+        return weights, tuned.report["validation"]["negative_loss"]
+
+    validation = Validation(positions=1, times=3, patience=2)
+    second, found = best_of(0.1, 0.9, 0.2)
+    assert found == {"untuned": 0.0, "tuned": 0.9, "step": 2}
+    last, found = best_of(0.1, 0.2, 0.9)
+    assert found == {"untuned": 0.0, "tuned": 0.9, "step": 3}
+    assert any(not torch.equal(second[name], last[name]) for name in second)
+    validation = Validation(positions=1, times=3, patience=1)
+    stopped, found = best_of(0.1, 0.9, 0.3)
+    assert found["step"] == 2
+    assert all(torch.equal(second[name], stopped[name]) for name in second)
 
 
 def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params, tmp_path: Path) -> None:
@@ -199,6 +252,9 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params,
         {"lora": small.lora.model_copy(update={"alpha": 3})},
         {"curriculum": small.curriculum.model_copy(update={"schedule": "text_only"})},
         {"train": small.train.model_copy(update={"precision": "bfloat16"})},
+        {"train": small.train.model_copy(update={"objective": ObjectiveChoice(name="stream")})},
+        {"objectives": _with_recipe(small, average=0.5).objectives},
+        {"objectives": _with_recipe(small, validation=Validation(positions=2, times=1, patience=1)).objectives},
     ]
     found = {tuning_fingerprint(small.model_copy(update=change), [tmp_path / "items"]) for change in ({}, *changes)}
     assert len(found) == 1 + len(changes)

@@ -7,47 +7,52 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedTokenizerFast
 
 from llara_core.finetuning import trainer
-from llara_core.objectives.prompt_plan import PromptPlan
 from llara_core.params.params import Params
-from llara_core.prompting.encoding import PromptEncoder
 from llara_core.recommenders import training
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints
-from tests.finetuning.test_trainer import _model, _StopAt, _trainer, _weights
+from tests.finetuning.runs import StopAt, make_model, make_plan, make_recipe, make_trainer, measured, trained, watch_of
 from tests.recommenders.test_training import KilledError, train
 
 
-def test_a_resumed_training_with_dropout_is_the_uninterrupted_one(
-    params: Params,
-    plan: PromptPlan,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
-) -> None:
-    recipe = params.train.model_copy(update={"batch_size": 4, "micro_batch_size": 1, "checkpoint_every": 2, "lr": 0.02})
-    size, shared = llama.config.vocab_size, Path(os.environ["LLARA_CHECKPOINT_DIR"])
-    whole = _model(size, item_embeddings, dropout=0.3)
-    straight = _trainer(whole, plan, recipe, shared / "whole", encoder)
+def test_a_resumed_training_with_dropout_is_the_uninterrupted_one(tokenizer: PreTrainedTokenizerFast) -> None:
+    how = make_recipe(micro_batch_size=1, checkpoint_every=2, lr=0.02, average=0.9, validation=measured(3, 9))
+    size, plan, shared = len(tokenizer), make_plan(tokenizer), Path(os.environ["LLARA_CHECKPOINT_DIR"])
+    whole = make_model(size, dropout=0.3)
+    straight = make_trainer(whole, plan, how, shared / "whole")
     straight.train()
     seeds = straight.accelerator.gather(torch.tensor([torch.initial_seed() % 2**31]))
     assert len(set(seeds.tolist())) == 2  # each process draws masks of its own
     with pytest.raises(KeyboardInterrupt), locked_checkpoints("finetune", "cut", fresh=True) as folder:
-        _trainer(_model(size, item_embeddings, dropout=0.3), plan, recipe, folder, encoder, _StopAt(3)).train()
+        make_trainer(make_model(size, dropout=0.3), plan, how, folder, StopAt(3)).train()
     torch.manual_seed(int(os.environ["RANK"]))  # new processes have other random states
-    resumed = _model(size, item_embeddings, dropout=0.3)
+    resumed = make_model(size, dropout=0.3)
     with locked_checkpoints("finetune", "cut", fresh=False) as folder:
-        tuning = _trainer(resumed, plan, recipe, folder, encoder)
+        tuning = make_trainer(resumed, plan, how, folder)
         checkpoint = agreed_checkpoint(folder)
         assert checkpoint == folder / "step-2"
         tuning.train(resume_from_checkpoint=str(checkpoint))
-    for name, expected in _weights(whole).items():
-        assert torch.equal(_weights(resumed)[name], expected), name
+    for name, expected in trained(whole).items():
+        assert torch.equal(trained(resumed)[name], expected), name
+
+
+def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFast) -> None:
+    """By its own scores the second process would go on after the first has ended."""
+    how = make_recipe(validation=measured(3, 1))
+    shared, rank = Path(os.environ["LLARA_CHECKPOINT_DIR"]), int(os.environ["RANK"])
+    rising, falling = iter([0.1, 0.2, 0.3]), iter([0.3, 0.2, 0.1])
+    scores = rising if rank else falling
+    tuning = make_trainer(
+        make_model(len(tokenizer)), make_plan(tokenizer), how, shared / "scores", validate=lambda: next(scores)
+    )
+    tuning.train()
+    assert watch_of(tuning).scores == {2: 0.3, 4: 0.2}
+    assert tuning.state.global_step == 4
 
 
 def _late(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,20 +66,15 @@ def _late(load: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_no_process_removes_what_another_still_reads(
-    params: Params,
-    plan: PromptPlan,
-    encoder: PromptEncoder,
-    item_embeddings: np.ndarray,
-    llama: LlamaForCausalLM,
-    monkeypatch: pytest.MonkeyPatch,
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was stopped after its last step has no step left in which processes would wait for each other."""
-    recipe = params.train.model_copy(update={"batch_size": 4, "micro_batch_size": 2, "checkpoint_every": 99})
+    how, plan = make_recipe(checkpoint_every=99), make_plan(tokenizer)
     monkeypatch.setattr(trainer, "load_optimizer", _late(trainer.load_optimizer))
     for stopped in (True, False):
         expected = pytest.raises(KilledError) if stopped else nullcontext()
         with expected, locked_checkpoints("finetune", "done", fresh=False) as folder:
-            tuning = _trainer(_model(llama.config.vocab_size, item_embeddings), plan, recipe, folder, encoder)
+            tuning = make_trainer(make_model(len(tokenizer)), plan, how, folder)
             checkpoint = agreed_checkpoint(folder)
             tuning.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             assert tuning.resumed_from == (None if stopped else 6)

@@ -1,6 +1,6 @@
 import pytest
 
-from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan
+from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions

@@ -1,16 +1,16 @@
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from scipy.stats import chisquare
+from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from llara_core.errors import DataError
-from llara_core.objectives.prompt_plan import PromptSettings, PromptPlan
-from llara_core.finetuning.trainer import collate
+from llara_core.hybrid.batching import pad_examples
+from llara_core.objectives.prompt_plan import AnsweredPrompt, PromptPlan, PromptSettings
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Segment
 from llara_core.sequences.windows import Examples, all_positions
@@ -68,8 +68,10 @@ def test_held_out_items_are_as_often_wrong_answers_as_any_other(
 
 def test_the_number_of_workers_changes_nothing(plan: PromptPlan, encoder: PromptEncoder) -> None:
     def read(workers: int) -> list[list[int]]:
-        collator = partial(collate, filler_id=encoder.filler_id)
-        loader = DataLoader(plan, batch_size=2, num_workers=workers, collate_fn=collator)
+        def collate(examples: list[AnsweredPrompt]) -> dict[str, Tensor]:
+            return pad_examples(*zip(*examples, strict=True), encoder.filler_id)
+
+        loader = DataLoader(plan, batch_size=2, num_workers=workers, collate_fn=collate)
         return [batch[name].tolist() for batch in loader for name in sorted(batch)]
 
     assert read(0) == read(2)

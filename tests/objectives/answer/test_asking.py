@@ -7,11 +7,11 @@ from transformers import LlamaForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llara_core.errors import ModelError
+from llara_core.hybrid.adapter import build_hybrid
+from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.answer.asking import ask
 from llara_core.objectives.answer.generation import Answer, generate_answers
 from llara_core.objectives.answer.scoring import candidate_log_likelihoods
-from llara_core.hybrid.adapter import build_hybrid
-from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Text
