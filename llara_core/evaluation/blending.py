@@ -7,7 +7,8 @@ _WEIGHTS = np.linspace(0, 1, 21)
 
 def standardize(scores: np.ndarray) -> np.ndarray:
     """[R, C] scores with mean 0 and variance 1 in every row; a row of equal scores becomes zeros."""
-    centred = scores - scores.mean(axis=1, keepdims=True)
+    flat = scores.max(axis=1, keepdims=True) == scores.min(axis=1, keepdims=True)
+    centred = np.where(flat, 0, scores - scores.mean(axis=1, keepdims=True))  # the mean of equals may be rounded off
     deviation = centred.std(axis=1, keepdims=True)
     return centred / np.where(deviation > 0, deviation, 1)
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from llara_core.objectives.answer.asking import ask
 from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.hybrid.adapter import build_hybrid
+from llara_core.objectives.answer.asking import ask
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
