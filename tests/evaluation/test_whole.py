@@ -98,7 +98,7 @@ def _read(folder: Path) -> judging.Artifacts:
 
 @pytest.mark.parametrize("mode", ["as_trained", "hybrid", "text"])
 def test_the_stored_lists_are_asked_after_the_latest_items(
-    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+    small: Params, folder: Path, tokenizer, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     asked = []
     real = respondent.ask
@@ -109,40 +109,45 @@ def test_the_stored_lists_are_asked_after_the_latest_items(
 
     monkeypatch.setattr(respondent, "ask", watch)
     artifacts = _read(folder)
-    judged = judge(_asked(small, mode=mode, draws=2), artifacts)
+    judged = judge(_asked(small, mode=mode, draws=2, template=1), artifacts)
     assert judged.sets.targets.tolist() == [6, 6]
     test, validation = asked  # to choose the weight of the recommender beside it
     for found, split, history in ((test, "test", [5, 7, 2]), (validation, "validation", [2, 8])):
         assert [row for _, row in found] == artifacts.tables.sets.of(split).candidates.tolist()
         for prompt, row in found:
+            assert tokenizer.decode(prompt.input_ids).startswith("Here are the movies that a user watched")
             assert prompt.slot_items == ([] if mode == "text" else [*history, *row])
     assert judged.metrics["llara"]["n_examples"] == 2
     assert set(artifacts.lineage) == {"items", "sequences", "recommender", "embeddings", "candidates", "adapter"}
 
 
-@pytest.mark.parametrize(("test_scores", "hits"), [([3.0, 1.0, 1.0], 1.0), ([0.0, 1.0, 2.0], 0.0)])
+@pytest.mark.parametrize(("sign", "hits"), [(-1, 1.0), (1, 0.0)])
 def test_the_recommender_s_weight_is_chosen_on_validation(
-    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, test_scores: list[float], hits: float
+    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, sign: int, hits: float
 ) -> None:
-    """With a recommender that knows nothing, the language model is right wherever it has a weight: at .05, …, 1."""
+    """The recommender likes targets least. On validation the language model says the opposite: .55, …, 1 are right.
+
+    With their middle, .8, the language model is followed on test, whether it says the opposite there or the same.
+    """
+    liking = np.tile(np.arange(1.0, N_ITEMS + 2), (N_ITEMS + 1, 1))
+    liking[8, 1] = liking[2, 6] = 0  # by the latest item: what comes next on validation and on test
 
     def say(_: object, sets: CandidateSets) -> Predictions:
-        is_test = set(sets.splits) == {"test"}
-        ranked = test_scores if is_test else [9.0, 5.0, 1.0]  # the target's first
-        scores = np.array([np.roll(ranked, place) for place in sets.target_indices])
-        asked.append((set(sets.splits), len(sets)))
+        [split] = set(sets.splits)
+        asked.append((split, len(sets)))
+        scores = sign * liking[2][sets.candidates] if split == "test" else -liking[8][sets.candidates]
         return Predictions(["x"] * len(sets), sets.candidates[:, 0], scores)
 
-    asked: list[tuple[set[str], int]] = []
+    asked: list[tuple[str, int]] = []
     monkeypatch.setattr(respondent.AnswerRespondent, "answer", say)
-    monkeypatch.setattr(judging, "neural_scorer", lambda _: lambda shown: torch.zeros(len(shown), N_ITEMS + 1))
+    monkeypatch.setattr(judging, "neural_scorer", lambda _: lambda shown: torch.from_numpy(liking[shown[:, -1]]))
     metrics = judge(_asked(small, draws=2), _read(folder)).metrics
-    assert asked == [({"test"}, 2), ({"validation"}, 1)]
+    assert asked == [("test", 2), ("validation", 1)]
     together = metrics["llara_with_recommender"]
-    assert together["weight"] == pytest.approx(0.55)
+    assert together["weight"] == pytest.approx(0.8)
     assert together["hit_ratio_at_1"] == hits
     assert together["n_examples"] == 2
-    assert metrics["recommender"]["hit_ratio_at_1"] == 0  # all its scores are ties
+    assert metrics["recommender"]["hit_ratio_at_1"] == 0
 
 
 def test_generation_gives_no_scores_to_be_added_to_the_recommender_s(small: Params, folder: Path) -> None:

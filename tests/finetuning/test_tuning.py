@@ -10,14 +10,14 @@ from transformers import LlamaForCausalLM
 from llara_core.errors import DataError
 from llara_core.finetuning.tuning import tune, tuning_fingerprint
 from llara_core.hybrid.adapter import build_hybrid
-from llara_core.objectives.answer.objective import AnswerObjective, validation_questions
+from llara_core.objectives.answer.objective import AnswerObjective, answer_loss, validation_questions
 from llara_core.objectives.objective import Sources
 from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings, plan_prompts
 from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
 from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.candidates import CandidateSets
@@ -137,6 +137,18 @@ def test_no_more_validation_users_are_asked_than_wanted(sources: Sources, candid
     assert [sources.encoder.decode(answer) for _, answer in asked] == [TITLES[6], TITLES[7]]
 
 
+@pytest.mark.parametrize(("schedule", "mode"), [("linear", "hybrid"), ("hybrid_only", "hybrid"), ("text_only", "text")])
+def test_validation_asks_as_the_last_steps_do(sources: Sources, schedule: str, mode: Mode) -> None:
+    curriculum = sources.params.curriculum.model_copy(update={"schedule": schedule})
+    changed = replace(sources, params=sources.params.model_copy(update={"curriculum": curriculum}))
+    losses = {
+        kind: answer_loss(sources.hybrid, validation_questions(sources, 1, kind), sources.encoder.filler_id, 1)
+        for kind in ("hybrid", "text")
+    }
+    assert losses["hybrid"] != pytest.approx(losses["text"], rel=1e-3)
+    assert AnswerObjective(changed).validate() == pytest.approx(-losses[mode], rel=1e-5)
+
+
 def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inputs, tmp_path: Path) -> None:
     results = []
     for name in ("one", "two"):
@@ -215,25 +227,29 @@ def test_losses_before_and_after_are_of_one_precision(
 def test_the_weights_that_validation_likes_best_are_kept(
     small: Params, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def best_of(*scores: float) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    def best_of(
+        validation: Validation, average: float, *scores: float
+    ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
         left = iter([0.0, *scores])  # the untuned model's first
         monkeypatch.setattr(AnswerObjective, "validate", lambda _: next(left))
-        folder = tmp_path / str(scores)
+        folder = tmp_path / str((validation, average, scores))
         folder.mkdir()
-        tuned = tune(_with_recipe(small, validation=validation, average=0.5), *inputs, folder)
+        tuned = tune(_with_recipe(small, validation=validation, average=average), *inputs, folder)
         weights = {name: p.detach().clone() for name, p in tuned.model.named_parameters() if p.requires_grad}
         return weights, tuned.report["validation"]["negative_loss"]
 
-    validation = Validation(positions=1, times=3, patience=2)
-    second, found = best_of(0.1, 0.9, 0.2)
+    all_of_three, first_worse = (Validation(positions=1, times=3, patience=patience) for patience in (2, 1))
+    second, found = best_of(all_of_three, 0.5, 0.1, 0.9, 0.2)
     assert found == {"untuned": 0.0, "tuned": 0.9, "step": 2}
-    last, found = best_of(0.1, 0.2, 0.9)
+    last, found = best_of(all_of_three, 0.5, 0.1, 0.2, 0.9)
     assert found == {"untuned": 0.0, "tuned": 0.9, "step": 3}
-    assert any(not torch.equal(second[name], last[name]) for name in second)
-    validation = Validation(positions=1, times=3, patience=1)
-    stopped, found = best_of(0.1, 0.9, 0.3)
-    assert found["step"] == 2
-    assert all(torch.equal(second[name], stopped[name]) for name in second)
+    ended, found = best_of(first_worse, 0.5, 0.1, 0.9, 0.3)
+    assert all(torch.equal(second[name], ended[name]) for name in second)
+    plain, found = best_of(all_of_three, 0.0, 0.1, 0.9, 0.2)
+    for other in (last, plain):
+        assert any(not torch.equal(second[name], other[name]) for name in second)
+    _, found = best_of(first_worse, 0.5, 0.2, 0.1, 0.9)
+    assert found == {"untuned": 0.0, "tuned": 0.2, "step": 1}  # it has never come to .9
 
 
 def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params, tmp_path: Path) -> None:
