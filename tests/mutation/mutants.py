@@ -1,4 +1,4 @@
-"""Changes to finetuning, hybrid and evaluation, each of which would give wrong results without a word.
+"""Changes to objectives, finetuning, hybrid and evaluation, each of which would give wrong results without a word.
 
 A text must stand exactly once in its file. What changes no result (such as a mask that nothing reads) isn't listed.
 """
@@ -16,13 +16,17 @@ class Mutant:
     new: str
 
 
-_PLAN = "llara_core.objectives.prompt_plan.py"
-_CURRICULUM = "llara_core.objectives.curriculum.py"
+_PLAN = "llara_core/objectives/prompt_plan.py"
+_CURRICULUM = "llara_core/objectives/curriculum.py"
+_STEPS = "llara_core/objectives/step_plan.py"
+_RATES = "llara_core/objectives/objective.py"
 _TRAINER = "llara_core/finetuning/trainer.py"
-_VALIDATION = "llara_core/finetuning/validation.py"
+_VALIDATION = "llara_core/objectives/answer/objective.py"
+_WATCH = "llara_core/finetuning/watch.py"
 _RATE = "llara_core/finetuning/learning_rate.py"
 _TUNING = "llara_core/finetuning/tuning.py"
 _WHOLE = "llara_core/evaluation/judging.py"
+_BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
@@ -32,18 +36,21 @@ _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
 _SPLICE = "llara_core/hybrid/splice.py"
 _ENCODING = "llara_core/prompting/encoding.py"
-_ASKING = "llara_core.objectives.answer.asking.py"
-_GENERATION = "llara_core.objectives.answer.generation.py"
-_MATCHING = "llara_core.objectives.answer.matching.py"
+_ASKING = "llara_core/objectives/answer/asking.py"
+_RESPONDENT = "llara_core/objectives/answer/respondent.py"
+_GENERATION = "llara_core/objectives/answer/generation.py"
+_MATCHING = "llara_core/objectives/answer/matching.py"
 _METRICS = "llara_core/evaluation/metrics.py"
 _RECOMMENDERS = "llara_core/evaluation/recommenders.py"
-_SCORING = "llara_core.objectives.answer.scoring.py"
+_SCORING = "llara_core/objectives/answer/scoring.py"
 _STATISTICS = "llara_core/evaluation/statistics.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
-    Mutant(_PLAN, "every prompt hybrid", "hybrid=self.is_hybrid(step + 1)", "hybrid=True"),
-    Mutant(_PLAN, "mode of the step before", "hybrid=self.is_hybrid(step + 1)", "hybrid=self.is_hybrid(max(step, 1))"),
+    Mutant(_PLAN, "every prompt hybrid", "hybrid = self.is_hybrid(step)", "hybrid = True"),
+    Mutant(
+        _PLAN, "mode of the step before", "hybrid = self.is_hybrid(step)", "hybrid = self.is_hybrid(max(step - 1, 1))"
+    ),
     Mutant(
         _PLAN, "training on test positions", 'all_positions(sequences, "train",', 'all_positions(sequences, "test",'
     ),
@@ -63,8 +70,8 @@ _EXAMPLES = [
     Mutant(_PLAN, "template seed constant", "random_words(settings.seed, _TEMPLATE", "random_words(0, _TEMPLATE"),
     Mutant(_PLAN, "candidate seed constant", "draw_candidates(settings.seed,", "draw_candidates(0,"),
     Mutant(_PLAN, "the same candidates in each pass", '"train")), passes, chosen)', '"train")), chosen)'),
-    Mutant(_PLAN, "shuffle seed constant", "random_permutation(self.settings.seed,", "random_permutation(0,"),
-    Mutant(_PLAN, "epoch ignored in the order", "_SHUFFLE + epoch", "_SHUFFLE"),
+    Mutant(_STEPS, "shuffle seed constant", "random_permutation(self.settings.seed,", "random_permutation(0,"),
+    Mutant(_STEPS, "epoch ignored in the order", "_SHUFFLE + epoch", "_SHUFFLE"),
     Mutant(
         _PLAN, "a history one item longer", "batch, settings.history_length)", "batch, settings.history_length + 1)"
     ),
@@ -74,9 +81,12 @@ _EXAMPLES = [
     Mutant(
         _PLAN, "target one item too early", "self._examples.positions[chosen])", "self._examples.positions[chosen] - 1)"
     ),
-    Mutant(_PLAN, "curriculum one step late", "self._step(step + 1)[place]", "self._step(max(step, 1))[place]"),
+    Mutant(_STEPS, "examples of the step before", "self._step(step + 1)[place]", "self._step(max(step, 1))[place]"),
+    Mutant(_STEPS, "curriculum one step late", "[place], step + 1)", "[place], max(step, 1))"),
+    Mutant(_STEPS, "epochs ignored", "params.curriculum.epochs * recipe", "recipe"),
+    Mutant(_STEPS, "schedule ignored", "params.curriculum.schedule", '"linear"'),
     Mutant(
-        _PLAN, "curriculum seed constant", "self.settings.n_steps, self.settings.seed)", "self.settings.n_steps, 0)"
+        _STEPS, "curriculum seed constant", "self.settings.n_steps, self.settings.seed)", "self.settings.n_steps, 0)"
     ),
     Mutant(_CURRICULUM, "probability 0 at the first step", "return step / n_steps", "return (step - 1) / n_steps"),
     Mutant(_CURRICULUM, "hybrid first, text last", "uniform < hybrid", "uniform > hybrid"),
@@ -99,16 +109,20 @@ _OPTIMISATION = [
         "state.global_step + 1",
     ),
     Mutant(_TRAINER, "precision ignored", 'mixed_precision("train.precision", params.precision)', '"no"'),
-    Mutant(_VALIDATION, "validated on test users", 'candidates.of("validation"', 'candidates.of("test"'),
+    Mutant(_VALIDATION, "validated on test users", 'sets.of("validation"', 'sets.of("test"'),
+    Mutant(_VALIDATION, "validated on every draw", ", n_draws=1)", ")"),
+    Mutant(_VALIDATION, "validated in another mode", '"hybrid" in self.plan.modes', "True"),
     Mutant(
         _VALIDATION,
         "answers that aren't the target",
         "for target in sets.targets]",
         "for target in sets.candidates[:, 0]]",
     ),
-    Mutant(_VALIDATION, "both kinds hybrid", "ask(hybrid=False)", "ask(hybrid=True)"),
-    Mutant(_VALIDATION, "validated in full precision", "autocast(params.precision)", 'autocast("float32")'),
-    Mutant(_TUNING, "params.train.projector_lr ignored", "params.train.projector_lr", "params.train.lr"),
+    Mutant(_VALIDATION, "both modes hybrid", 'hybrid=mode == "hybrid"', "hybrid=True"),
+    Mutant(_VALIDATION, "validated in full precision", "autocast(self._precision)", 'autocast("float32")'),
+    Mutant(_TUNING, "the last weights for the best", "watch.restore_best()", "pass"),
+    Mutant(_TUNING, "average ignored", "recipe.average)", "0.0)"),
+    Mutant(_TUNING, "patience ignored", "validation.patience", "99"),
     Mutant(_TUNING, "params.seed ignored", "seed_torch(params.seed)  # again", "seed_torch(0)  # again"),
     Mutant(_TRAINER, "no warm-up", "warmup_steps=round(params.warmup * n_steps)", "warmup_steps=0"),
     Mutant(_TRAINER, "no clipping", "max_grad_norm=params.max_grad_norm", "max_grad_norm=1e9"),
@@ -123,10 +137,11 @@ _OPTIMISATION = [
         "/ (inputs['labels'] != -100).sum() / self.args.gradient_accumulation_steps",
     ),
     Mutant(_TRAINER, "number of processes dropped", " * self.accelerator.num_processes", ""),
-    Mutant(_TRAINER, "projector_lr ignored", '"lr": self._projector_lr', '"lr": self.args.learning_rate'),
-    Mutant(_TRAINER, "lr ignored", "learning_rate=params.lr", "learning_rate=1e-3"),
+    Mutant(_TRAINER, "one rate for all groups", '"lr": rate', '"lr": self.args.learning_rate'),
+    Mutant(_RATES, "projector_lr ignored", "recipe.projector_lr", "recipe.lr"),
+    Mutant(_RATES, "lr ignored", "(lora, recipe.lr)", "(lora, 1e-3)"),
     Mutant(
-        _TRAINER,
+        _RATES,
         "half of the projector left out",
         "hybrid.projector.parameters()",
         "hybrid.projector.last.parameters()",
@@ -134,7 +149,7 @@ _OPTIMISATION = [
     Mutant(
         _TRAINER,
         "no accumulation",
-        "gradient_accumulation_steps=params.batch_size // per_round",
+        "gradient_accumulation_steps=recipe.batch_size // per_round",
         "gradient_accumulation_steps=1",
     ),
     Mutant(
@@ -167,6 +182,51 @@ _OPTIMISATION = [
     Mutant(_CURVE, "mode of the step before", "is_hybrid(step)", "is_hybrid(step - 1)"),
 ]
 
+_CHOICE = [
+    Mutant(_WATCH, "weights measured, not their average", "_copy(self._average, self._weights)", "pass"),
+    Mutant(_WATCH, "training goes on with the average", "_copy(trained, self._weights)", "pass"),
+    Mutant(_WATCH, "the last weights for the best", "_copy(self._best, self._weights)", "pass"),
+    Mutant(
+        _WATCH, "the beginning not forgotten", "min(self.settings.average, step / (9 + step))", "self.settings.average"
+    ),
+    Mutant(_WATCH, "as much forgotten as should be kept", "1 - kept)", "kept)"),
+    Mutant(
+        _WATCH,
+        "the best goes on to change",
+        "{name: weight.clone() for name, weight in self._average.items()}",
+        "dict(self._average)",
+    ),
+    Mutant(_WATCH, "the last of equally good ones", "max(self.scores, key=", "max(reversed(self.scores), key="),
+    Mutant(_WATCH, "average not restored", "_copy(load_file(folder / _AVERAGE), self._average)", "pass"),
+    Mutant(
+        _WATCH,
+        "best not restored",
+        "{name: weight.to(self._average[name]) for name, weight in load_file(folder / _BEST).items()}",
+        "dict(self._average)",
+    ),
+    Mutant(_WATCH, "scores not restored", "self.scores = dict(json", "dict(json"),
+    Mutant(_WATCH, "patience for one more", "waited >= self", "waited > self"),
+    Mutant(_WATCH, "a checkpoint where patience ends", "control.should_save = False", "pass"),
+    Mutant(_WATCH, "measured a step early", "if step * times", "step += 1\n        if step * times"),
+    Mutant(_WATCH, "a score that is no number", "if not math.isfinite(score):", "if False:"),
+    Mutant(_WATCH, "each process by its own score", "broadcast_object_list([self._measure()])", "[self._measure()]"),
+    Mutant(_BLENDING, "scales as they are", "centred / np.where(deviation > 0, deviation, 1)", "centred"),
+    Mutant(_BLENDING, "one scale for all lists", "centred.std(axis=1, keepdims=True)", "centred.std(keepdims=True)"),
+    Mutant(_BLENDING, "equal scores not zero", "np.where(flat, 0,", "np.where(False, 0,"),
+    Mutant(
+        _BLENDING,
+        "the other one's weight",
+        "return weight * standardize(first) + (1 - weight)",
+        "return (1 - weight) * standardize(first) + weight",
+    ),
+    Mutant(
+        _BLENDING, "ties count for the target", "(scores >= own).sum(axis=1) == 1", "(scores > own).sum(axis=1) == 0"
+    ),
+    Mutant(_BLENDING, "hits at 2", "(scores >= own).sum(axis=1) == 1", "(scores >= own).sum(axis=1) <= 2"),
+    Mutant(_BLENDING, "the least of equally good weights", "best[len(best) // 2]", "best[0]"),
+    Mutant(_BLENDING, "another list's target", "scores[rows, target_indices]", "scores[rows, target_indices[::-1]]"),
+]
+
 _TENSORS = [
     Mutant(_PROJECTOR, "outputs scaled the wrong way", "output_rms / _root", "_root"),
     Mutant(_PROJECTOR, "size of the last chunk alone", "total += ", "total = "),
@@ -191,7 +251,9 @@ _TENSORS = [
         _BATCHING, "padding attended", "attention_mask[row, start : start + len(text)] = 1", "attention_mask[row] = 1"
     ),
     Mutant(_BATCHING, "prompts padded on the right", "filler_id, left=True)", "filler_id, left=False)"),
-    Mutant(_BATCHING, "examples padded on the left", "filler_id, left=False)", "filler_id, left=True)"),
+    Mutant(
+        _BATCHING, "examples padded on the left", "answers, filler_id, left=False)", "answers, filler_id, left=True)"
+    ),
     Mutant(_PROJECTOR, "no nonlinearity", "gelu(self.first(embeddings))", "self.first(embeddings)"),
     Mutant(_PROJECTOR, "inputs scaled the wrong way", "self.first.weight.div_(", "self.first.weight.mul_("),
     Mutant(_PROJECTOR, "first bias left", "self.first.bias.zero_()", "pass"),
@@ -217,14 +279,14 @@ _PARTS = [
     Mutant(
         _ADAPTER,
         "LoRA targets ignored",
-        "target_modules=lora.targets",
-        'target_modules=["q_proj"] if lora.targets else []',
+        "lora.targets,",
+        '["q_proj"],',
     ),
     Mutant(_ADAPTER, "projector's size from padding too", "calibrate(vectors[1:]", "calibrate(vectors"),
     Mutant(_ADAPTER, "projector not calibrated", "projector.calibrate(", "(lambda *_: None)("),
     Mutant(_ADAPTER, "tuned model in training mode", "return model.eval()", "return model.train()"),
     Mutant(_ADAPTER, "projector not loaded", "model.projector.load_state_dict(", "dict("),
-    Mutant(_ADAPTER, "projector saved as zeros", "tensor.contiguous()", "(0 * tensor).contiguous()"),
+    Mutant(_ADAPTER, "projector saved as zeros", "tensor.detach().contiguous()", "(0 * tensor).detach().contiguous()"),
     Mutant(_ADAPTER, "an adapter of other items", "require_lineage(path, manifest.made_from, made_from)", "pass"),
     Mutant(_BASE, "base model not frozen", "requires_grad_(requires_grad=False)", "requires_grad_(requires_grad=True)"),
     Mutant(_BASE, "base model in training mode", ".eval()", ".train()"),
@@ -233,9 +295,18 @@ _PARTS = [
 ]
 
 _JUDGING = [
-    Mutant(_WHOLE, "asked without behavioural tokens", 'hybrid=mode == "hybrid"', "hybrid=False"),
-    Mutant(_WHOLE, "asked after the last item alone", "history_length=manifest.history_length", "history_length=1"),
-    Mutant(_WHOLE, "asked of validation users", 'tables.sets.of("test", params', 'tables.sets.of("validation", params'),
+    Mutant(_RESPONDENT, "asked without behavioural tokens", 'hybrid=tuned.mode == "hybrid"', "hybrid=False"),
+    Mutant(
+        _RESPONDENT,
+        "asked after the last item alone",
+        "history_length=tuned.manifest.history_length",
+        "history_length=1",
+    ),
+    Mutant(_RESPONDENT, "eval.template ignored", "template=tuned.params.template", "template=0"),
+    Mutant(_RESPONDENT, "one draw too many", "sets.draws < self", "sets.draws <= self"),
+    Mutant(_WHOLE, "asked of validation users", 'tables.sets.of("test")', 'tables.sets.of("validation")'),
+    Mutant(_WHOLE, "weight chosen on test", 'tables.sets.of("validation")', 'tables.sets.of("test")'),
+    Mutant(_WHOLE, "the other one's weight", "sets, length), weight)", "sets, length), 1 - weight)"),
     Mutant(_WHOLE, "any base model will do", '{"llm": llm_digest(manifest.llm)}', "{}"),
     Mutant(
         _WHOLE, "any embeddings will do", "read_manifest(adapter, lineage)", "read_manifest(adapter, tables.lineage)"
@@ -299,7 +370,7 @@ _JUDGING = [
         "shown, example, sets.candidates",
         "shown[::-1], example, sets.candidates",
     ),
-    Mutant(_RECOMMENDERS, "history cut short", "sets.select(first)), length)", "sets.select(first)), 1)"),
+    Mutant(_RECOMMENDERS, "history cut short", "sets, history_length)\n    return", "sets, 1)\n    return"),
     Mutant(_STATISTICS, "90 % intervals", "_CONFIDENCE = 0.95", "_CONFIDENCE = 0.9"),
     Mutant(_STATISTICS, "one-sided quantile", "stats.norm.ppf((1 + _CONFIDENCE) / 2)", "stats.norm.ppf(_CONFIDENCE)"),
     Mutant(_STATISTICS, "Wilson's centre", "share + z**2 / (2 * size)", "share + z**2 / size"),
@@ -312,4 +383,4 @@ _JUDGING = [
     Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1)", "len(sizes))"),
 ]
 
-MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_TENSORS, *_PARTS, *_JUDGING]
+MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_JUDGING]

@@ -17,14 +17,24 @@ from typing import Any
 from tests.mutation.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
+_PLANS = [
+    "tests/finetuning/test_planned_prompts.py",
+    "tests/objectives/test_prompt_plan.py",
+    "tests/finetuning/test_tuning.py",
+]
 TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/prompting": ["tests/prompting", "tests/finetuning/test_planned_prompts.py"],
-    "llara_core.objectives.curriculum.py": ["tests/finetuning/test_curriculum.py"],
-    "llara_core.objectives.prompt_plan.py": [
-        "tests/finetuning/test_planned_prompts.py",
-        "tests/finetuning/test_plan.py",
+    "llara_core/objectives/curriculum.py": ["tests/objectives/test_curriculum.py"],
+    "llara_core/objectives/prompt_plan.py": _PLANS,
+    "llara_core/objectives/step_plan.py": _PLANS,
+    "llara_core/objectives/answer/objective.py": [
+        "tests/finetuning/test_optimisation.py",
         "tests/finetuning/test_tuning.py",
     ],
+    "llara_core/objectives/answer": ["tests/objectives/answer", "tests/evaluation"],
+    "llara_core/objectives/stream": ["tests/objectives/stream"],
+    "llara_core/objectives": ["tests/objectives", "tests/finetuning"],
+    "llara_core/finetuning/watch.py": ["tests/finetuning/test_watch.py", "tests/finetuning/test_trainer.py"],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/evaluation": ["tests/evaluation"],
@@ -116,7 +126,7 @@ def _fork(run: _Running) -> int:
     folder = Path(run.folder.name)
     _copy_tree(folder)
     if run.mutant is None:
-        tests = ["tests/prompting", "tests/finetuning", "tests/hybrid", "tests/evaluation"]
+        tests = ["tests/prompting", "tests/objectives", "tests/finetuning", "tests/hybrid", "tests/evaluation"]
     else:
         path = folder / run.mutant.file
         path.write_text(path.read_text(encoding="utf-8").replace(run.mutant.old, run.mutant.new), encoding="utf-8")
