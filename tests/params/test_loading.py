@@ -86,6 +86,11 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ),
         ("{positions: 32", "{positions: 0", "objectives.answer.validation.positions must be ≥ 1, got 0"),
         ("average: 0.98", "average: 1.0", "objectives.stream.average must be < 1.0, got 1.0"),
+        (
+            "method: scoring",
+            "method: generation",
+            "eval.method must be scoring for train.objective.name stream, got gen",
+        ),
         ("{name: stream}", "{name: streem}", "train.objective.name must be 'answer' or 'stream', got 'streem'"),
         (
             "ties: item_id",
