@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -30,8 +31,15 @@ def _shrink(path: Path, llama: Path) -> None:
     params["pretrain"].update(max_epochs=1)
     params["candidates"]["draws"] = {"validation": 1, "test": 2}
     params["projector"]["hidden"] = 8
-    params["curriculum"].update(epochs=1, examples_per_epoch=16)
-    params["train"].update(batch_size=4, micro_batch_size=2, checkpoint_every=1, validation_examples=2)
+    params["curriculum"].update(epochs=1)
+    params["train"].update(checkpoint_every=1)
+    for objective in params["objectives"].values():
+        objective.update(examples_per_epoch=16, batch_size=4, micro_batch_size=2)
+    params["objectives"]["answer"]["validation"].update(positions=2)
+    stream = params["objectives"]["stream"]
+    stream.update(layers=1, chunk_tokens=400)  # of two layers; a title has about a token for each letter
+    stream["validation"].update(positions=20, times=2, patience=2)
+    stream["ridge"].update(positions=200)
     yaml.dump(params, path)
 
 
@@ -82,6 +90,15 @@ def _results(repository: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in [*tables, *reports, *adapter]}
 
 
+def _check_evaluation(metrics: dict[str, dict[str, Any]], n_examples: dict[str, int]) -> None:
+    assert {name: entry["n_examples"] for name, entry in metrics.items()} == n_examples
+    for entry in metrics.values():
+        assert entry["hit_ratio_at_1_low"] <= entry["hit_ratio_at_1"] <= entry["hit_ratio_at_1_high"]
+    if metrics["llara"]["method"] == "scoring":
+        assert 0 <= metrics["llara_with_recommender"]["weight"] <= 1
+        assert metrics["llara"]["valid_ratio"] == 1.0
+
+
 @pytest.mark.usefixtures("reproduced")
 def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> None:
     metrics = {path.stem: json.loads(path.read_text()) for path in repository.glob("metrics/*.json")}
@@ -90,13 +107,13 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
     assert metrics["preprocess"]["users"] == {"train": 754, "validation": 94, "test": 95}
     assert metrics["preprocess"]["positions"]["train"] == 66_127
     assert metrics["preprocess"]["items"] == metrics["export_embeddings"]["count"] == 1682
-    assert set(metrics["finetune"]["validation_loss"]) == {"untuned", "tuned", "n_examples"}
+    assert set(metrics["finetune"]["validation"]) == {"hit_ratio_at_1"}
+    found = metrics["finetune"]["validation"]["hit_ratio_at_1"]
+    assert set(found) == {"untuned", "tuned", "step"}
+    assert found["step"] in (2, 4)
+    assert min(metrics["finetune"]["trainable_parameters"][part] for part in ("lora", "projector", "head")) > 0
     baselines = ("recommender", "co_occurrence", "popularity")
-    for name in ("llara", *baselines, *(f"{name}_all_draws" for name in baselines)):
-        entry = metrics["evaluate"][name]
-        assert entry["hit_ratio_at_1_low"] <= entry["hit_ratio_at_1"] <= entry["hit_ratio_at_1_high"]
-        assert entry["n_examples"] == (190 if name.endswith("all_draws") else 95)
-    assert metrics["evaluate"]["llara"]["valid_ratio"] == 1.0
+    _check_evaluation(metrics["evaluate"], {name: 190 for name in ("llara", "llara_with_recommender", *baselines)})
     for split, n_examples in (("validation", 94), ("test", 95)):
         for name in baselines:
             entry = metrics["pretrain"][split][name]
@@ -112,14 +129,15 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
     for name in baselines:  # the same sets, judged by both stages
         assert (
             metrics["pretrain"]["test"][name]["candidates"]["hit_ratio_at_1"]
-            == metrics["evaluate"][f"{name}_all_draws"]["hit_ratio_at_1"]
+            == metrics["evaluate"][name]["hit_ratio_at_1"]
         )
     assert metrics["pretrain_timing"]["training_seconds"] > 0
     assert metrics["pretrain_timing"]["peak_memory_gib"] > 0
 
 
 def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
-    for word in ("HitRatio@1", "ValidRatio", "llara (scoring)", "recommender", "co_occurrence", "popularity"):
+    words = ("HitRatio@1", "ValidRatio", "llara (scoring)", "llara_with_recommender", "recommender", "co_occurrence")
+    for word in (*words, "popularity"):
         assert word in reproduced
         assert word in run(sys.executable, "-m", "stages.evaluate", "--show").stdout
 
@@ -138,11 +156,11 @@ def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path)
     assert not list((repository / ".llara/checkpoints").glob("*/*/step-*"))
     assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
-    assert len(before) == 5 + 6 + 5
+    assert len(before) == 5 + 6 + 6
 
 
 @pytest.mark.usefixtures("reproduced")
-def test_experiments_are_run_shown_and_compared(run: Run) -> None:
+def test_experiments_are_run_shown_and_compared(run: Run, repository: Path) -> None:
     run("git", "add", "-A")
     run("git", "commit", "-qm", "results")
     run("dvc", "exp", "run", "--temp", "-n", "longer", "-S", "curriculum.epochs=2")
@@ -151,11 +169,24 @@ def test_experiments_are_run_shown_and_compared(run: Run) -> None:
     diff = run("dvc", "metrics", "diff", "HEAD", "longer").stdout
     assert "metrics/finetune.json" in diff
     assert run("dvc", "params", "diff", "HEAD", "longer", "--json").stdout.count("curriculum.epochs") == 1
+    in_place = run("dvc", "exp", "run", "-S", "train.objective.name=answer").stdout
+    assert "Stage 'pretrain' didn't change, skipping" in in_place
+    assert "llara (scoring)" in in_place
+    baselines = {"recommender": 95, "co_occurrence": 95, "popularity": 95}
+    all_draws = {f"{name}_all_draws": 190 for name in baselines}
+    evaluated = repository / "metrics/evaluate.json"
+    expected = {"llara": 95, **baselines, **all_draws}
+    _check_evaluation(json.loads(evaluated.read_text()), {**expected, "llara_with_recommender": 95})
+    report = json.loads((repository / "metrics/finetune.json").read_text())
+    assert set(report["validation"]) == {"negative_loss"}
+    assert report["trainable_parameters"]["head"] == 0
     in_place = run("dvc", "exp", "run", "-S", "eval.method=generation").stdout
     assert "Stage 'finetune' didn't change, skipping" in in_place
     assert "llara (generation)" in in_place
+    _check_evaluation(json.loads(evaluated.read_text()), expected)
     html = run("dvc", "plots", "show").stdout
     assert "index.html" in html
+    run("git", "checkout", "--", "params.yaml")
 
 
 def _kill_at_its_first_checkpoint(stage: str, repository: Path, checkpoints: Path) -> None:
