@@ -13,8 +13,7 @@ from llara_core.evaluation.recommenders import candidate_metrics, list_scores
 from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_manifest
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.hybrid.llm_files import llm_digest
-from llara_core.objectives.asking import Respondent, Tuned
-from llara_core.objectives.registry import build_respondent
+from llara_core.objectives.asking import Respondent, Tuned, build_respondent
 from llara_core.params.params import Params
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import PromptEncoder

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from llara_core.errors import ArtifactError, ParamsError
@@ -69,13 +69,14 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
     Raises:
         ParamsError: no layer has one of the names.
     """
+    within = {} if layers is None else {"layers_to_transform": list(range(layers))}
     config = peft.LoraConfig(
         task_type=peft.TaskType.CAUSAL_LM,
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=lora.targets,
-        layers_to_transform=None if layers is None else list(range(layers)),
+        target_modules=_linear_names(llm) if within and lora.targets == "all-linear" else lora.targets,
+        **within,
     )
     try:
         adapted = peft.get_peft_model(llm, config)
@@ -83,6 +84,13 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
         raise ParamsError(f"lora.targets must name linear layers of the model, got {lora.targets!r}") from error
     adapted.peft_config["default"].base_model_name_or_path = name_of(base)
     return adapted
+
+
+def _linear_names(llm: PreTrainedModel) -> list[str]:
+    """What peft means by all-linear, which it doesn't combine with a choice of layers."""
+    head = llm.get_output_embeddings()
+    linear = [name for name, part in llm.named_modules() if isinstance(part, nn.Linear) and part is not head]
+    return sorted({name.rsplit(".", 1)[-1] for name in linear})
 
 
 def build_hybrid(llm: PreTrainedModel, item_embeddings: np.ndarray, hidden: int) -> HybridCausalLM:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from llara_core.hybrid.adapter import AdapterManifest
@@ -59,3 +60,15 @@ class Respondent(ABC):
         Raises:
             ModelError: the model computes no finite numbers.
         """
+
+
+def build_respondent(tuned: Tuned) -> Respondent:
+    """Build what answers with a tuned model, by the objective that its manifest names.
+
+    Raises:
+        ArtifactError: the adapter lacks what its objective needs.
+    """
+    name = tuned.manifest.objective
+    module = import_module(f"{__package__}.{name}.respondent")
+    respondent: Respondent = getattr(module, f"{name.capitalize()}Respondent")(tuned)
+    return respondent

@@ -3,7 +3,6 @@
 from importlib import import_module
 from typing import Any
 
-from llara_core.objectives.asking import Respondent, Tuned
 from llara_core.objectives.objective import Objective, Sources
 from llara_core.params.objectives import Recipe, Stream
 
@@ -18,15 +17,3 @@ def build_objective(name: str, sources: Sources) -> Objective[Any]:
 def layers_read(recipe: Recipe) -> int | None:
     """How many of the language model's layers an objective reads, from the bottom; None: all."""
     return recipe.layers if isinstance(recipe, Stream) else None
-
-
-def build_respondent(tuned: Tuned) -> Respondent:
-    """Build what answers with a tuned model, by the objective that its manifest names.
-
-    Raises:
-        ArtifactError: the adapter lacks what its objective needs.
-    """
-    name = tuned.manifest.objective
-    module = import_module(f"{__package__}.{name}.respondent")
-    respondent: Respondent = getattr(module, f"{name.capitalize()}Respondent")(tuned)
-    return respondent

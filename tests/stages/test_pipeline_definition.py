@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 ENCODERS = [ROOT / "llara_core/params/encoders", ROOT / "llara_core/recommenders/encoders"]
-SELECTORS = {"dataset": "datasets", "recommender": "recommenders", "llm": "llms"}
+OBJECTIVES = ROOT / "llara_core/objectives"
+SELECTORS = {"dataset": "datasets", "recommender": "recommenders", "llm": "llms", "train.objective": "objectives"}
 
 
 def _file_of(module: str) -> Path | None:
@@ -39,6 +40,9 @@ def _imports(path: Path) -> frozenset[Path]:
     for encoders in ENCODERS:
         if path == encoders / "registry.py":  # imports whichever encoder is named
             found |= set(encoders.glob("*.py")) - {encoders / "__init__.py"}
+    for user, part in (("registry.py", "objective.py"), ("asking.py", "respondent.py")):
+        if path == OBJECTIVES / user:  # imports whichever objective is named
+            found |= set(OBJECTIVES.glob(f"*/{part}"))
     return frozenset(found)
 
 
@@ -78,7 +82,8 @@ def test_packages_hold_no_code_in_init_files() -> None:
 
 def _names_params(function: ast.FunctionDef) -> bool:
     """Whether `params` stands for the whole of params.yaml in a function, and not for a section."""
-    annotated = any(arg.arg == "params" and ast.unparse(arg.annotation) == "Params" for arg in function.args.args)
+    annotations = {arg.arg: ast.unparse(arg.annotation) for arg in function.args.args if arg.annotation}
+    annotated = annotations.get("params") == "Params" or annotations.get("sources") == "Sources"
     return annotated or any(getattr(node, "id", "") == "load_params" for node in ast.walk(function))
 
 
@@ -99,8 +104,10 @@ def _read_params(path: Path) -> frozenset[str]:
             chain.append(current.attr)
             current = parents[current]
         if chain and chain[0].startswith("selected_"):
-            plural = SELECTORS[chain[0].removeprefix("selected_")]
-            chain = [plural, "*", *chain[1:]]
+            plurals = {selector.rsplit(".", 1)[-1]: plural for selector, plural in SELECTORS.items()}
+            chain = [plurals[chain[0].removeprefix("selected_")], "*", *chain[1:]]
+        elif chain and chain[0] == "objectives":  # each objective reads its own entry
+            chain = ["objectives", "*", *chain[2:]]
         if chain:
             longest.add(".".join(chain))
     return frozenset(longest)
