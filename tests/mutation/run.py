@@ -34,7 +34,10 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/objectives/answer": ["tests/objectives/answer", "tests/evaluation"],
     "llara_core/objectives/stream": ["tests/objectives/stream"],
     "llara_core/objectives": ["tests/objectives", "tests/finetuning"],
-    "llara_core/finetuning/watch.py": ["tests/finetuning/test_watch.py", "tests/finetuning/test_trainer.py"],
+    "llara_core/finetuning/watch.py": [
+        "tests/finetuning/test_watch.py",
+        "tests/finetuning/test_trainer.py::test_two_processes_resume_where_they_stopped",
+    ],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/evaluation": ["tests/evaluation"],
