@@ -40,6 +40,7 @@ def load_base_llm(
     if layers is not None and layers > depth:
         raise ModelError(f"{name_of(llm)}: has {depth} layers, got objectives.*.layers {layers}")
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # it warns of layers that aren't wanted; what is missing is told below
     try:
         model, loaded = AutoModelForCausalLM.from_pretrained(
             folder,

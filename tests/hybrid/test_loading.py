@@ -389,3 +389,41 @@ def test_an_adapter_without_its_weights_is_not_looked_for_elsewhere(
 def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterManifest) -> None:
     with pytest.raises(ParamsError, match=r"lora.targets must name linear layers of the model, got \['nowhere'\]"):
         attach_lora(llama, LORA.model_copy(update={"targets": ["nowhere"]}), manifest.llm)
+
+
+def test_only_the_lower_layers_are_read(llama_folder: Path, llama: LlamaForCausalLM, tmp_path: Path) -> None:
+    base = FolderLlm(source="folder", path=llama_folder, dtype="float32")
+    lower, _ = load_base_llm(base, CPU, layers=1)
+    ids = torch.tensor([[4, 5, 6, 7]])
+    with torch.no_grad():
+        first = llama.model(ids, output_hidden_states=True).hidden_states[1]
+        torch.testing.assert_close(lower.model(ids).last_hidden_state, llama.model.norm(first))
+    with pytest.raises(ModelError, match=r"has 2 layers, got objectives.\*.layers 3"):
+        load_base_llm(base, CPU, layers=3)
+
+
+def test_an_adapter_of_the_lower_layers_fits_the_whole_model_and_leaves_the_rest_alone(
+    tmp_path: Path, llama_folder: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
+) -> None:
+    lower, _ = load_base_llm(manifest.llm, CPU, layers=1)
+    adapted = attach_lora(lower, LORA, manifest.llm, layers=1)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    model = build_hybrid(adapted.get_base_model(), item_embeddings, 6)
+    save_adapter(tmp_path, adapted, model.projector, manifest, head={"weight": torch.ones(2, 2)})
+    assert load_file(tmp_path / "head.safetensors")["weight"].tolist() == [[1, 1], [1, 1]]
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    assert {name.split("layers.")[1][0] for name in weights} == {"0"}
+    kinds = {name.split(".lora_")[0].rsplit(".", 1)[1] for name in weights}
+    assert kinds == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    again, _ = load_base_llm(manifest.llm, CPU, layers=1)
+    reloaded = load_adapter(tmp_path, read_manifest(tmp_path, LINEAGE), again, item_embeddings)
+    ids = torch.tensor([[4, 5, 6, 7]])
+    with torch.no_grad():
+        expected = lower.model(ids).last_hidden_state
+        torch.testing.assert_close(reloaded.llm.model(ids).last_hidden_state, expected)
+        plain = peft.PeftModel.from_pretrained(make_llama(llama.config.vocab_size), str(tmp_path))
+        found = plain.model.model(ids, output_hidden_states=True).hidden_states[1]
+        torch.testing.assert_close(llama.model.norm(found), expected)

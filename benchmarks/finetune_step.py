@@ -1,0 +1,152 @@
+"""Targets a second of finetuning against the plain way, in one run: python -m benchmarks.finetune_step.
+
+`stream`: the default recipe, beside the same objective the plain way: all layers, micro-batches of four chunks padded
+to the longest, peft's LoRA, everything recomputed. `answer`: beside the official way, a batch of 8 padded, LoRA dropout .1,
+the whole vocabulary's logits through `labels`. Needs the artifacts of `dvc repro export_embeddings`.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import torch
+import typer
+from torch import Tensor
+from torch.nn.functional import linear
+
+from llara_core.hybrid.adapter import attach_lora, build_hybrid
+from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.batching import IGNORED, pad_examples
+from llara_core.hybrid.model import HybridCausalLM
+from llara_core.objectives.objective import Objective, Sources
+from llara_core.objectives.registry import build_objective
+from llara_core.params.loading import load_params
+from llara_core.params.params import Params
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from llara_core.recommenders.saving import load_recommender
+from llara_core.runtime.compute import choose_device, peak_memory_gib, seed_torch
+from llara_core.tables.embeddings import read_embeddings
+from llara_core.tables.processed import read_processed
+
+Step = Callable[[int], int]
+"""Forward and backward of optimiser step 1, 2, …; returns its number of targets."""
+
+
+def prepare(params: Params, name: str, layers: int | None, dropout: float) -> Objective[Any]:
+    """Build an objective on the artifacts in data, hybrid from the first step on."""
+    seed_torch(0)
+    device, tables = choose_device(), read_processed(Path("data/processed"))
+    recommender, lineage = load_recommender(Path("data/recommender"), tables.lineage)
+    vectors = read_embeddings(Path("data/embeddings/item_embeddings.parquet"), lineage, len(tables.items)).vectors
+    llm, tokenizer = load_base_llm(params.selected_llm, device, layers)
+    lora = params.lora.model_copy(update={"dropout": dropout})
+    adapted = attach_lora(llm, lora, params.selected_llm, layers)
+    hybrid = build_hybrid(adapted.get_base_model(), vectors, params.projector.hidden).train()
+    writer = PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id)
+    encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
+    hybrid_only = params.curriculum.model_copy(update={"schedule": "hybrid_only"})
+    changed = params.model_copy(update={"curriculum": hybrid_only})
+    return build_objective(name, Sources(changed, tables, recommender.to(device), hybrid, writer, encoder))
+
+
+def our_step(objective: Objective[Any]) -> Step:
+    """Micro-batches of the objective's recipe."""
+    size, micro = objective.recipe.batch_size, objective.recipe.micro_batch_size
+
+    def step(number: int) -> int:
+        targets = 0
+        for start in range((number - 1) * size, number * size, micro):
+            batch = objective.collate([objective.plan[i] for i in range(start, start + micro)])
+            objective.model(**batch).backward()
+            targets += int((batch["labels"] != IGNORED).sum())
+        return targets
+
+    return step
+
+
+def official_step(objective: Objective[Any]) -> Step:
+    """A batch of 8 padded prompts; slots replaced in loops; logits of every token."""
+    model = cast("HybridCausalLM", objective.model)
+
+    def step(number: int) -> int:
+        examples = [objective.plan[i] for i in range((number - 1) * 8, number * 8)]
+        prompts, answers = zip(*examples, strict=True)
+        batch = pad_examples(prompts, answers, 0)
+        embeddings = model.llm.get_input_embeddings()(batch["input_ids"]).clone()
+        items = iter(batch["slot_items"])
+        for row, place in batch["slot_mask"].nonzero().tolist():
+            embeddings[row, place] = model.projector(model.item_embeddings[next(items)])
+        found = model.llm(
+            inputs_embeds=embeddings, attention_mask=batch["attention_mask"], labels=batch["labels"], use_cache=False
+        )
+        found.loss.backward()
+        return int((batch["labels"] != IGNORED).sum())
+
+    return step
+
+
+def targets_a_second(step: Step, first: int, last: int) -> float:
+    """Rate over steps first to last, after one more to warm up."""
+    step(first)
+    started, targets = time.perf_counter(), 0
+    for number in range(first + 1, last + 1):
+        targets += step(number)
+    return targets / (time.perf_counter() - started)
+
+
+def matrix_rate() -> float:
+    """FLOP a second of products as the language model has them, [800, 576] × [576, 1536]."""
+    left, right = torch.randn(800, 576), torch.randn(1536, 576)
+    best = 0.0
+    for _ in range(5):
+        started = time.perf_counter()
+        for _ in range(50):
+            linear(left, right)
+        best = max(best, 50 * 2 * 800 * 576 * 1536 / (time.perf_counter() - started))
+    return best
+
+
+def useful_rate(objective: Objective[Any], rate: float, tokens_a_target: float) -> float:
+    """FLOP a second in the base model's matrices: forward, and backward through activations alone."""
+    hybrid = cast("HybridCausalLM", getattr(objective.model, "hybrid", objective.model))
+    names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    base = [w for name, w in hybrid.llm.named_parameters() if "lora_" not in name and any(n in name for n in names)]
+    return 4 * sum(weight.numel() for weight in base) * tokens_a_target * rate
+
+
+def tokens_a_target(objective: Objective[Any]) -> float:
+    """Tokens of 64 planned examples, padding left out, over their targets."""
+    batch: dict[str, Tensor] = objective.collate([objective.plan[i] for i in range(64)])
+    return float(batch["attention_mask"].sum() / (batch["labels"] != IGNORED).sum())
+
+
+def main(
+    way: Annotated[str, typer.Argument(help="stream, stream-plain, answer, answer-official: one, for its memory")] = "",
+    steps: Annotated[int, typer.Option(help="Measured steps of each way.")] = 3,
+) -> None:
+    """Print rates and ratios; with a way, that way's alone and its peak memory."""
+    params = load_params(Path("params.yaml"))
+    ways: dict[str, Callable[[], tuple[Objective[Any], Callable[[Objective[Any]], Step]]]] = {
+        "stream": lambda: (prepare(params, "stream", params.objectives.stream.layers, 0.0), our_step),
+        "stream-plain": lambda: (prepare(params, "stream", None, 0.0), our_step),
+        "answer": lambda: (prepare(params, "answer", None, 0.0), our_step),
+        "answer-official": lambda: (prepare(params, "answer", None, 0.1), official_step),
+    }
+    peak, rates = matrix_rate(), {}
+    print(f"matrix products: {peak / 1e9:.0f} GFLOP/s")
+    for name in [way] if way else list(ways):
+        objective, kind = ways[name]()
+        rates[name] = targets_a_second(kind(objective), 1, 1 + steps)
+        share = useful_rate(objective, rates[name], tokens_a_target(objective)) / peak
+        print(f"{name:16} {rates[name]:8.2f} targets a second, {share:.0%} of the rate of matrix products")
+    if way:
+        print(f"{way:16} {peak_memory_gib():8.2f} GiB at most")
+    else:
+        print(f"stream / stream-plain: {rates['stream'] / rates['stream-plain']:.2f}")
+        print(f"answer / answer-official: {rates['answer'] / rates['answer-official']:.2f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
