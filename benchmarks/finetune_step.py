@@ -1,8 +1,8 @@
 """Targets a second of finetuning against the plain way, in one run: python -m benchmarks.finetune_step.
 
 `stream`: the default recipe, beside the same objective the plain way: all layers, micro-batches of four chunks padded
-to the longest, peft's LoRA, everything recomputed. `answer`: beside the official way, a batch of 8 padded, LoRA dropout .1,
-the whole vocabulary's logits through `labels`. Needs the artifacts of `dvc repro export_embeddings`.
+to the longest, peft's LoRA, everything recomputed. `answer`: beside the official way, a batch of 8 padded, LoRA dropout
+.1, the whole vocabulary's logits through `labels`. Needs the artifacts of `dvc repro export_embeddings`.
 """
 
 import time

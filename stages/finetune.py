@@ -35,12 +35,14 @@ def _finetune(params: Params, *, fresh: bool) -> None:
     from llara_core.runtime.compute import is_main_process
     from llara_core.runtime.curves import write_curve
     from llara_core.tables.embeddings import read_embeddings
-    from llara_core.tables.processed import ITEMS, SEQUENCES, read_processed
+    from llara_core.tables.processed import CANDIDATES, ITEMS, SEQUENCES, read_processed
 
     tables = read_processed(PROCESSED)
     recommender, lineage = load_recommender(RECOMMENDER, tables.lineage)
     embeddings = read_embeddings(EMBEDDINGS, lineage, len(tables.items))
-    fingerprint = tuning_fingerprint(params, [PROCESSED / ITEMS, PROCESSED / SEQUENCES, EMBEDDINGS])
+    fingerprint = tuning_fingerprint(
+        params, [*(PROCESSED / table for table in (ITEMS, SEQUENCES, CANDIDATES)), EMBEDDINGS]
+    )
     with locked_checkpoints("finetune", fingerprint, fresh=fresh) as checkpoints:
         tuned = tune(params, tables, recommender, embeddings, checkpoints)
         if not is_main_process():

@@ -57,8 +57,13 @@ def tuning_fingerprint(params: Params, artifacts: Sequence[Path]) -> str:
     sections: list[Section] = [params.selected_llm, params.split, params.candidates, params.prompt]
     sections += [params.selected_dataset.nouns, params.projector, params.lora, params.curriculum, params.train]
     sections += [params.selected_objective]
-    settings = {"seed": params.seed, "sections": [section.model_dump(mode="json") for section in sections]}
-    return experiment_fingerprint({**settings, "llm": llm_digest(params.selected_llm)}, artifacts)
+    settings = {
+        "seed": params.seed,
+        "sections": [section.model_dump(mode="json") for section in sections],
+        "template": params.eval.template,  # of the questions by which weights are chosen
+        "llm": llm_digest(params.selected_llm),
+    }
+    return experiment_fingerprint(settings, artifacts)
 
 
 def tune(

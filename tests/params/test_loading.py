@@ -38,7 +38,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ("size: 20", "size: 1"),
         ("objective:", "objectiv:"),
         ("rank: 8", "rank: eight"),
-        ("schedule: linear", "schedule: cubic"),
+        ("schedule: hybrid_only", "schedule: cubic"),
     )
     with pytest.raises(ParamsError) as caught:
         load_params(path)
