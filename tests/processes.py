@@ -26,5 +26,9 @@ def run_two_processes(command: list[str], **environment: str) -> None:
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    try:
+        outputs = [process.communicate(timeout=240)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # where one hangs, so does the other
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
