@@ -44,6 +44,13 @@ _METRICS = "llara_core/evaluation/metrics.py"
 _RECOMMENDERS = "llara_core/evaluation/recommenders.py"
 _SCORING = "llara_core/objectives/answer/scoring.py"
 _STATISTICS = "llara_core/evaluation/statistics.py"
+_HISTORIES = "llara_core/prompting/histories.py"
+_HEAD = "llara_core/hybrid/recommender_head.py"
+_CHUNKS = "llara_core/objectives/stream/chunks.py"
+_STREAM = "llara_core/objectives/stream/model.py"
+_STREAMS = "llara_core/objectives/stream/objective.py"
+_POSITIONS = "llara_core/objectives/stream/validation.py"
+_READER = "llara_core/objectives/stream/respondent.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -383,4 +390,62 @@ _JUDGING = [
     Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1)", "len(sizes))"),
 ]
 
-MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_JUDGING]
+_READING = [
+    Mutant(_HISTORIES, "a slot of another item", "ItemSlot(int(item))", "ItemSlot(int(items[0]))"),
+    Mutant(_HISTORIES, "slots in text mode", "EncodedPrompt(ids, [False] * len(ids), [])", "prompt"),
+    Mutant(_HISTORIES, "the filler as separator", "ids[place] = self._separator", "pass"),
+    Mutant(_HEAD, "a score for padding", "scores[..., 0] = -torch.inf", "pass"),
+    Mutant(_HEAD, "features left at their size", "(features - centre) / scale", "features - centre"),
+    Mutant(_HEAD, "no intercept", "self.map.bias.copy_(middle - centre @ weights)", "self.map.bias.zero_()"),
+    Mutant(_HEAD, "half the penalty", "penalty * torch.eye", "0.5 * penalty * torch.eye"),
+    Mutant(
+        _CHUNKS,
+        "the item itself as its target",
+        "places = np.arange(chunk.start + 1, chunk.end + 1)",
+        "places = np.arange(chunk.start, chunk.end)",
+    ),
+    Mutant(_CHUNKS, "targets without enough history", "places >= chunk.first_target", "places >= 0"),
+    Mutant(_CHUNKS, "held-out items read", "starts + sequences.train_end[rows]", "starts + sequences.lengths[rows]"),
+    Mutant(_CHUNKS, "the last item read", "self._spans.ends[users] - 1\n", "self._spans.ends[users]\n"),
+    Mutant(_CHUNKS, "the same places in every pass", "_PLACE, passes, chosen", "_PLACE, 0 * passes, chosen"),
+    Mutant(_CHUNKS, "the recommender's window ignored", "anchors + self._max_items", "anchors + 10 * self._max_items"),
+    Mutant(_STREAM, "readouts one token early", "readouts[..., None]", "(readouts - 1).clamp(min=0)[..., None]"),
+    Mutant(_STREAM, "distillation ignored", "if self.distillation:", "if False:"),
+    Mutant(_STREAM, "distillation turned round", "(vectors[targets] - expected)", "(expected - vectors[targets])"),
+    Mutant(
+        _STREAM,
+        "a teacher of another place",
+        "_expected_vectors(history, negatives)[asked]",
+        "_expected_vectors(history.flip(1), negatives)[asked]",
+    ),
+    Mutant(_STREAM, "padding taught", "among = vectors[1:] if", "among = vectors if"),
+    Mutant(_STREAM, "negatives without their number", "-math.log(len(vectors) - 1)", "0.0"),
+    Mutant(
+        _STREAMS, "the projector's rate for the head", "(head, self.recipe.head_lr)", "(head, self.recipe.projector_lr)"
+    ),
+    Mutant(_STREAMS, "negatives by micro-batch", "examples[0].step, np.arange", "examples[0].items[0], np.arange"),
+    Mutant(_STREAMS, "validated as text", 'self._mode: Mode = "hybrid" if', 'self._mode: Mode = "text" if'),
+    Mutant(_STREAMS, "dropout while it validates", "        self.model.eval()\n        task", "        task"),
+    Mutant(
+        _STREAMS,
+        "states of another history",
+        'goals = [sources.recommender(batch["history"])',
+        'goals = [sources.recommender(batch["history"].flip(1))',
+    ),
+    Mutant(_POSITIONS, "ties as hits", "is_lower = scores < own", "is_lower = scores <= own"),
+    Mutant(
+        _POSITIONS,
+        "drawn with replacement",
+        "n_lower[:, None] - drawn, 0) / (n_possible[:, None] - drawn)",
+        "n_lower[:, None], 0) / n_possible[:, None]",
+    ),
+    Mutant(_POSITIONS, "excluded items as negatives", "possible[row, items] = False", "pass"),
+    Mutant(_POSITIONS, "positions of training users", 'sequences.segment("validation")', 'sequences.segment("train")'),
+    Mutant(_POSITIONS, "short histories asked", "begin + history_length), end - 1)", "begin + 1), end - 1)"),
+    Mutant(_READER, "the first readout", "len(history.readouts) - 1 for", "0 for"),
+    Mutant(_READER, "scores of a neighbour", "found[i] = scores", "found[part[0]] = found[i] = scores"),
+    Mutant(_READER, "the lowest score", "scores.argmax(axis=1)", "scores.argmin(axis=1)"),
+    Mutant(_READER, "no numbers accepted", "        require_finite(torch.from_numpy(scores))\n", ""),
+]
+
+MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_JUDGING]
