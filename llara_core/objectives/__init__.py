@@ -1,1 +1,1 @@
-"""What the language model is trained for: for each objective its examples, its loss, what validation watches, its scores."""
+"""What the language model is trained for: each objective's examples, loss, validation and scores."""
