@@ -109,13 +109,14 @@ def tune(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     watch.restore_best()
     curve = [entry for entry in trainer.state.log_history if "loss" in entry]
-    manifest = _manifest(params, objective, embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest})
+    made_from = embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest}
+    manifest = _manifest(params, objective, watch.best_step, made_from)
     found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
     report = {**_counts(objective, hybrid, len(curve)), "validation": {objective.watched: found}}
     return Tuned(adapted, hybrid, objective.head, manifest, curve, report)
 
 
-def _manifest(params: Params, objective: Objective[Any], made_from: Lineage) -> AdapterManifest:
+def _manifest(params: Params, objective: Objective[Any], last_step: int, made_from: Lineage) -> AdapterManifest:
     return AdapterManifest(
         llm=params.selected_llm,
         objective=params.train.objective.name,
@@ -124,7 +125,7 @@ def _manifest(params: Params, objective: Objective[Any], made_from: Lineage) -> 
         nouns=params.selected_dataset.nouns,
         history_length=params.split.history_length,
         projector_hidden=params.projector.hidden,
-        modes=objective.plan.modes,
+        modes=objective.plan.modes_until(last_step),
         made_from={**made_from, "llm": llm_digest(params.selected_llm)},
     )
 

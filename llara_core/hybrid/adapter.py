@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from llara_core.errors import ArtifactError, ParamsError
 from llara_core.hybrid.base_llm import name_of
@@ -49,7 +50,8 @@ class AdapterManifest(Section):
         """Return how to ask: as wanted, or with behavioural tokens where any training step had them.
 
         Raises:
-            ArtifactError: behavioural tokens are wanted from a projector that no step has trained.
+            ArtifactError: behavioural tokens are wanted from a projector that no step has trained, or text alone from
+                a head that no step has trained on it.
         """
         if wanted == "as_trained":
             return "hybrid" if "hybrid" in self.modes else "text"
@@ -57,6 +59,11 @@ class AdapterManifest(Section):
             raise ArtifactError(
                 "eval.mode must be text or as_trained for an adapter that was tuned on text-only prompts alone, got "
                 "hybrid: its behavioural tokens are untrained"
+            )
+        if wanted == "text" and self.objective == "stream" and wanted not in self.modes:
+            raise ArtifactError(
+                "eval.mode must be hybrid or as_trained for an adapter whose head was trained on hybrid histories alone, "
+                "got text"
             )
         return wanted
 
@@ -89,7 +96,7 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
 def _linear_names(llm: PreTrainedModel) -> list[str]:
     """What peft means by all-linear, which it doesn't combine with a choice of layers."""
     head = llm.get_output_embeddings()
-    linear = [name for name, part in llm.named_modules() if isinstance(part, nn.Linear) and part is not head]
+    linear = [name for name, part in llm.named_modules() if isinstance(part, nn.Linear | Conv1D) and part is not head]
     return sorted({name.rsplit(".", 1)[-1] for name in linear})
 
 

@@ -41,7 +41,7 @@ class RecommenderHead(nn.Module):
             R², the share of the user states' variance that the map explains on these P.
         """
         features, goals = states.double(), user_states.double()
-        centre, scale = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+        centre, scale = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
         scaled, middle = (features - centre) / scale, goals.mean(dim=0)
         gram = scaled.T @ scaled + penalty * torch.eye(scaled.shape[1], dtype=scaled.dtype, device=scaled.device)
         weights = torch.linalg.solve(gram, scaled.T @ (goals - middle))

@@ -76,7 +76,11 @@ class StepPlan(Dataset[Example], ABC, Generic[Drawn, Example]):
     @property
     def modes(self) -> list[Mode]:
         """The modes that any step has."""
-        drawn = {self.is_hybrid(step) for step in range(1, self.settings.n_steps + 1)}
+        return self.modes_until(self.settings.n_steps)
+
+    def modes_until(self, step: int) -> list[Mode]:
+        """The modes of steps 1 to `step`."""
+        drawn = {self.is_hybrid(earlier) for earlier in range(1, step + 1)}
         modes: dict[bool, Mode] = {False: "text", True: "hybrid"}
         return [modes[hybrid] for hybrid in sorted(drawn)]
 

@@ -29,14 +29,20 @@ def test_the_start_is_the_ridge_regression_of_scikit_learn() -> None:
     goals = states @ torch.randn(4, 3, generator=GENERATOR) * 0.01 + torch.randn(50, 3, generator=GENERATOR)
     head = RecommenderHead(4, VECTORS)
     explained = head.fit(states, goals, penalty=7.0)
-    # scikit-learn's scaler divides by n, ours by n − 1: the same after scaling the penalty.
-    scaled = StandardScaler().fit_transform(states.double().numpy()) * np.sqrt(49 / 50)
+    scaled = StandardScaler().fit_transform(states.double().numpy())
     reference = Ridge(alpha=7.0).fit(scaled, goals.double().numpy())
     np.testing.assert_allclose(head(states).detach().numpy(), reference.predict(scaled), rtol=1e-3, atol=1e-4)
     assert explained == pytest.approx(
         1 - ((reference.predict(scaled) - goals.numpy()) ** 2).sum() / ((goals - goals.mean(0)) ** 2).sum().item(),
         abs=1e-5,
     )
+
+
+def test_one_position_alone_gives_its_user_state() -> None:
+    head, goal = RecommenderHead(4, VECTORS), torch.randn(1, 3, generator=GENERATOR)
+    states = torch.randn(1, 4, generator=GENERATOR)
+    head.fit(states, goal, penalty=1.0)
+    torch.testing.assert_close(head(states), goal)
 
 
 def test_a_constant_feature_is_no_reason_to_fail() -> None:

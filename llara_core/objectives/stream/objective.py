@@ -1,5 +1,6 @@
 """Training on streams: chunks of histories, a head that starts at the recommender's user states, HitRatio@1 watched."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from llara_core.errors import ParamsError
 from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.objective import Objective, Sources, lora_and_projector
 from llara_core.objectives.step_plan import step_settings
 from llara_core.objectives.stream.batching import pad_chunks
@@ -38,6 +41,7 @@ class StreamObjective(Objective[EncodedChunk]):
         self._filler_id = sources.encoder.filler_id
         self._encoder = HistoryEncoder(sources.encoder, sources.writer.titles)
         self._n_items = len(sources.tables.items)
+        self._require_room(params.split.history_length)
         spans = training_spans(sequences, params.split.min_history)
         chunker = Chunker(
             sequences.item_ids, spans, self._encoder.lengths, recipe.chunk_tokens, sources.recommender.max_length
@@ -59,6 +63,15 @@ class StreamObjective(Objective[EncodedChunk]):
         )
         explained = self._fit_head(chunker, sources)
         LOGGER.info("the head starts with R² %.3f of the recommender's user states", explained)
+
+    def _require_room(self, history_length: int) -> None:
+        """Refuse chunks that hold fewer items than evaluation will show."""
+        needed = math.ceil(history_length * self._encoder.lengths[self._item_ids].mean())
+        if self.recipe.chunk_tokens < needed:
+            raise ParamsError(
+                f"objectives.stream.chunk_tokens must be ≥ {needed}, as many as split.history_length {history_length} "
+                f"items take on average, got {self.recipe.chunk_tokens}"
+            )
 
     def collate(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
         """Stack chunks, as `pad_chunks` does, and draw the negatives of their step where not all items are compared."""
@@ -82,14 +95,19 @@ class StreamObjective(Objective[EncodedChunk]):
 
     @torch.no_grad()
     def validate(self) -> float:
-        """HitRatio@1 expected over all lists that could be drawn for the validation positions."""
+        """HitRatio@1 expected over all lists that could be drawn for the validation positions.
+
+        Raises:
+            ModelError: a score isn't a finite number.
+        """
         training = self.model.training
         self.model.eval()
         task = self._validation
         states = torch.cat([states for _, states in self._read(task.chunks)])
-        scores = self.model.head.scores(self.model.head(states)).cpu().numpy()
+        scores = self.model.head.scores(self.model.head(states)).cpu()
         self.model.train(training)
-        return float(expected_hits(scores, task.targets, task.excluded, task.size).mean())
+        require_finite(scores[:, 1:])
+        return float(expected_hits(scores.numpy(), task.targets, task.excluded, task.size).mean())
 
     @torch.no_grad()
     def _fit_head(self, chunker: Chunker, sources: Sources) -> float:

@@ -1,0 +1,284 @@
+"""A stream from params to metrics, against the tuned model in memory that reads one history at a time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from scipy.stats import zscore
+from torch import Tensor, nn
+
+from llara_core.errors import ArtifactError, ModelError, ParamsError
+from llara_core.evaluation.judging import Judged, judge, read_artifacts
+from llara_core.finetuning import tuning
+from llara_core.finetuning.tuning import Tuned, tune
+from llara_core.finetuning.watch import Watch
+from llara_core.hybrid.adapter import save_adapter
+from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.objective import StreamObjective
+from llara_core.params.params import Params
+from llara_core.params.sections import Draws, FolderLlm
+from llara_core.prompting.histories import HistoryEncoder
+from llara_core.recommenders.model import SequentialRecommender, build_recommender
+from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
+from llara_core.sequences.candidate_sets import build_candidate_sets
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings, write_embeddings
+from llara_core.tables.items import Items
+from llara_core.tables.processed import Processed, read_processed, write_processed
+from llara_core.tables.sequences import Sequences
+from tests.conftest import TITLES
+from tests.factories import make_sequences
+from tests.recommenders.recipes import OPTIONS, tiny
+
+LISTS = [[1, 2, 3, 4, 5, 6], [5, 6, 7, 1, 2], [2, 8, 1, 4], [3, 5, 7, 2, 6], [8], [4, 1, 6, 3, 8, 2]]
+LENGTH = 3
+
+
+@pytest.fixture
+def make_params(params: Params, llama_folder: Path) -> Callable[..., Params]:
+    def make(schedule: str = "hybrid_only", mode: str = "as_trained", precision: str = "float32", **own: Any) -> Params:
+        small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "chunk_tokens": 40, "layers": 1}
+        small |= {"lr": 0.02, "projector_lr": 0.02, "head_lr": 0.02, "average": 0.5}
+        small["validation"] = params.objectives.stream.validation.model_copy(update={"positions": 9, "times": 3})
+        stream = params.objectives.stream.model_copy(update=small | own)
+        draws = Draws(validation=2, test=3)
+        sections = {
+            "objectives": params.objectives.model_copy(update={"stream": stream}),
+            "candidates": params.candidates.model_copy(
+                update={"size": 3, "negatives": "outside_recent", "draws": draws}
+            ),
+            "split": params.split.model_copy(update={"min_history": 1, "history_length": LENGTH}),
+            "projector": params.projector.model_copy(update={"hidden": 6}),
+            "lora": params.lora.model_copy(update={"rank": 2, "alpha": 4, "dropout": 0.3}),
+            "curriculum": params.curriculum.model_copy(update={"schedule": schedule}),
+            "train": params.train.model_copy(update={"precision": precision}),
+            "llm": params.llm.model_copy(update={"name": "tiny"}),
+            "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
+            "eval": params.eval.model_copy(update={"mode": mode, "batch_size": 2}),
+        }
+        return params.model_copy(update=sections)
+
+    return make
+
+
+def _sequences() -> Sequences:
+    """Leave one out: of three items and more the last tests and the one before validates."""
+    made = make_sequences(LISTS, ["train"] * len(LISTS))
+    held_out = made.lengths >= 3
+    return replace(
+        made,
+        train_end=(made.lengths - 2 * held_out).astype(np.int32),
+        validation_end=(made.lengths - held_out).astype(np.int32),
+    )
+
+
+def _prepare(folder: Path, params: Params, kind: str) -> tuple[Processed, SequentialRecommender, ItemEmbeddings]:
+    """Tables, a recommender with an output table of its own and dropout, and its embeddings, as stages write them."""
+    sequences, names = _sequences(), pa.array(TITLES[1:])
+    items = Items(names, names, sequences.count_training(len(names)))
+    sets = build_candidate_sets(sequences, len(names), params.candidates, LENGTH, seed=0)
+    write_processed(folder, Processed(items, sequences, sets))
+    tables = read_processed(folder)
+    (folder / "recommender").mkdir()
+    encoder = {"name": kind, **OPTIONS[kind], "dropout": 0.5}
+    recipe = tiny(kind, tied=False, encoder=encoder)
+    torch.manual_seed(3)
+    config = RecommenderConfig(recommender=recipe, n_items=len(names), history_length=LENGTH, made_from=tables.lineage)
+    save_recommender(folder / "recommender", build_recommender(recipe, len(names), LENGTH), config)
+    recommender, lineage = load_recommender(folder / "recommender", tables.lineage)
+    write_embeddings(folder / "embeddings", ItemEmbeddings(recommender.items.weight.detach().numpy(), lineage))
+    return tables, recommender, read_embeddings(folder / "embeddings", lineage, len(names))
+
+
+def _run(folder: Path, params: Params, kind: str = "gru4rec") -> tuple[Tuned, Processed, SequentialRecommender]:
+    tables, recommender, embeddings = _prepare(folder, params, kind)
+    (folder / "checkpoints").mkdir()
+    (folder / "adapter").mkdir()
+    tuned = tune(params, tables, recommender, embeddings, folder / "checkpoints")
+    save_adapter(folder / "adapter", tuned.adapted, tuned.model.projector, tuned.manifest, tuned.head)
+    return tuned, tables, recommender
+
+
+def _judge(folder: Path, params: Params) -> Judged:
+    return judge(params, read_artifacts(folder, folder / "recommender", folder / "embeddings", folder / "adapter"))
+
+
+@torch.no_grad()
+def _slow_scores(
+    tuned: Tuned, recommender: SequentialRecommender, histories: HistoryEncoder, sets: CandidateSets, mode: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The language model's and the recommender's scores of every list, one history at a time."""
+    tuned.model.eval()
+    sequences, vectors, ours, theirs = _sequences(), recommender.output_weights, [], []
+    for user, position, candidates in zip(sets.user_ids, sets.positions, sets.candidates.tolist(), strict=True):
+        history = sequences.items_of(user - 1)[max(0, position - LENGTH) : position].tolist()
+        batch = pad_histories([histories.encode(history, mode)], 1)
+        batch.pop("readouts")
+        state = tuned.head["weight"] @ tuned.model.states(**batch)[0, -1] + tuned.head["bias"]
+        ours.append((vectors[candidates] @ state).tolist())
+        theirs.append(recommender.next_item_scores(torch.tensor([history]))[0, candidates].tolist())
+    return np.array(ours), np.array(theirs)
+
+
+def _hits(scores: np.ndarray, sets: CandidateSets) -> list[bool]:
+    return [int((row >= row[i] - 1e-9).sum()) == 1 for row, i in zip(scores, sets.target_indices, strict=True)]
+
+
+@pytest.mark.parametrize(("kind", "schedule", "layers"), [("gru4rec", "hybrid_only", 1), ("hstu", "text_only", None)])
+def test_what_is_judged_is_what_was_tuned(
+    tmp_path: Path,
+    make_params: Callable[..., Params],
+    histories: HistoryEncoder,
+    kind: str,
+    schedule: str,
+    layers: int | None,
+) -> None:
+    params = make_params(schedule, layers=layers)
+    tuned, tables, recommender = _run(tmp_path, params, kind)
+    found = _judge(tmp_path, params)
+    read_as = "text" if schedule == "text_only" else "hybrid"
+    validation, test = tables.sets.of("validation"), tables.sets.of("test")
+    ours, theirs = _slow_scores(tuned, recommender, histories, test, read_as)
+    np.testing.assert_allclose(found.predictions.scores, ours, rtol=1e-4, atol=1e-5)
+    assert found.metrics["llara"]["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(ours, test)))
+    assert found.metrics["recommender"]["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(theirs, test)))
+    before = [zscore(part, axis=1) for part in _slow_scores(tuned, recommender, histories, validation, read_as)]
+    weights = np.linspace(0, 1, 21)
+    hits = [sum(_hits(w * before[0] + (1 - w) * before[1], validation)) for w in weights]
+    best = [place for place, count in enumerate(hits) if count == max(hits)]
+    weight = weights[best[len(best) // 2]]
+    together = weight * zscore(ours, axis=1) + (1 - weight) * zscore(theirs, axis=1)
+    row = found.metrics["llara_with_recommender"]
+    assert row["weight"] == pytest.approx(weight)
+    assert row["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(together, test)))
+    assert {entry["n_examples"] for entry in found.metrics.values()} == {len(test)}
+
+
+def test_only_the_layers_that_are_asked_for_are_tuned_and_all_parts_are_watched(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    class Noting(Watch):
+        def __init__(self, model: nn.Module, *arguments: Any) -> None:
+            seen["watched"] = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+            super().__init__(model, *arguments)
+
+    build = tuning.build_objective
+
+    def note(name: str, sources: Any) -> StreamObjective:
+        seen["teaches"] = not any(part.training for part in sources.recommender.modules())
+        seen["objective"] = build(name, sources)
+        return seen["objective"]
+
+    monkeypatch.setattr(tuning, "Watch", Noting)
+    monkeypatch.setattr(tuning, "build_objective", note)
+    params = make_params(distillation=0.4)
+    tuned, *_ = _run(tmp_path, params)
+    assert tuned.manifest.layers == len(tuned.model.llm.model.layers) == 1
+    assert seen["watched"] == {"hybrid", "head"}
+    assert seen["teaches"]
+    objective = seen["objective"]
+    assert objective.model.distillation == 0.4
+    assert len(objective._validation.targets) <= 9
+    assert {example.following[0] >= 0 for example in (objective.plan[i] for i in range(12))} == {True}  # min_history 1
+    assert tuned.report["validation"]["hit_ratio_at_1"]["tuned"] == pytest.approx(objective.validate())
+    assert objective.validate() == objective.validate()  # without dropout
+
+
+def test_the_history_that_targets_need_is_that_of_params(make_params: Callable[..., Params], tmp_path: Path) -> None:
+    params = make_params()
+    deeper = params.model_copy(update={"split": params.split.model_copy(update={"min_history": 2})})
+    chunks = []
+    original = tuning.build_objective
+
+    def note(name: str, sources: Any) -> StreamObjective:
+        built = original(name, sources)
+        chunks.extend(built.plan[i] for i in range(12))
+        return built
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning, "build_objective", note)
+        _run(tmp_path, deeper)
+    starts = {tuple(user[:1]) for user in LISTS}
+    first = [chunk.following[0] for chunk in chunks if (chunk.items[0],) in starts and len(chunk.items) > 1]
+    assert first
+    assert all(item == -100 for item in first)
+
+
+@pytest.mark.parametrize("schedule", ["hybrid_only", "text_only"])
+def test_validation_has_the_precision_of_training(
+    tmp_path: Path, make_params: Callable[..., Params], schedule: str
+) -> None:
+    """At no rate to speak of, what is measured after training is what was measured before."""
+    still = {"lr": 1e-30, "projector_lr": 1e-30, "head_lr": 1e-30}
+    tuned, *_ = _run(tmp_path, make_params(schedule, precision="bfloat16", **still))
+    found = tuned.report["validation"]["hit_ratio_at_1"]
+    assert found["untuned"] == found["tuned"]
+
+
+def test_the_precision_of_params_reaches_validation_but_not_the_sums_over_items(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[Tensor] = []
+    built: list[StreamObjective] = []
+    original = tuning.build_objective
+
+    def note(name: str, sources: Any) -> StreamObjective:
+        built.append(original(name, sources))
+        read = built[0].model.read
+        built[0].model.read = lambda *parts, **named: states.append(read(*parts, **named)) or states[-1]
+        return built[0]
+
+    monkeypatch.setattr(tuning, "build_objective", note)
+    _run(tmp_path, make_params(precision="bfloat16"))
+    states.clear()
+    [objective] = built
+    objective.validate()
+    [*coarse] = states
+    states.clear()
+    objective._precision = "float32"
+    objective.validate()
+    assert not any(torch.equal(one, other) for one, other in zip(coarse, states, strict=True))
+    batch = objective.collate([objective.plan[0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert objective.model(**batch).dtype == torch.float32
+
+
+def test_weights_that_are_no_numbers_are_not_chosen(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(self: Watch, step: int) -> None:
+        for weight in self._average.values():
+            weight.fill_(torch.nan)
+
+    monkeypatch.setattr(Watch, "_update", spoil)
+    with pytest.raises(ModelError, match="must be finite numbers, got nan"):
+        _run(tmp_path, make_params())
+
+
+def test_a_manifest_knows_the_modes_of_the_steps_that_were_kept(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watch, "best_step", property(lambda self: min(self.scores)))
+    validation = make_params().objectives.stream.validation.model_copy(update={"times": 12, "patience": 99})
+    params = make_params("linear", batch_size=2, micro_batch_size=2, examples_per_epoch=24, validation=validation)
+    tuned, *_ = _run(tmp_path, params)
+    assert tuned.report["validation"]["hit_ratio_at_1"]["step"] == 1
+    assert tuned.manifest.modes == ["text"]
+
+
+def test_text_is_not_asked_of_a_head_that_never_read_it(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    _run(tmp_path, make_params())
+    with pytest.raises(ArtifactError, match="eval.mode must be hybrid or as_trained .* got text"):
+        _judge(tmp_path, make_params(mode="text"))
+
+
+def test_chunks_must_hold_what_evaluation_shows(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    with pytest.raises(ParamsError, match=r"chunk_tokens must be ≥ \d+, as many as split.history_length 3 items take"):
+        _run(tmp_path, make_params(chunk_tokens=5))
