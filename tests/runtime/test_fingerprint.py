@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a small tree of code that stands for ours."""
-    for name in ("llara_core.objectives.prompt_plan.py", "llara_core/sequences/plan.py", "stages/finetune.py"):
+    for name in ("llara_core/objectives/prompt_plan.py", "llara_core/sequences/plan.py", "stages/finetune.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{name}\n")
     monkeypatch.setattr(fingerprint, "_ROOT", tmp_path)
@@ -36,7 +36,7 @@ def test_it_follows_settings_and_the_bytes_of_inputs(root: Path, take: Callable[
     assert take() != first
 
 
-@pytest.mark.parametrize("name", ["llara_core.objectives.prompt_plan.py", "stages/finetune.py"])
+@pytest.mark.parametrize("name", ["llara_core/objectives/prompt_plan.py", "stages/finetune.py"])
 def test_it_follows_the_code_of_core_and_stages(root: Path, take: Callable[..., str], name: str) -> None:
     first = take()
     (root / name).write_text("changed\n")
@@ -45,7 +45,7 @@ def test_it_follows_the_code_of_core_and_stages(root: Path, take: Callable[..., 
 
 def test_it_follows_the_place_of_code(root: Path, take: Callable[..., str]) -> None:
     first = take()
-    one, other = root / "llara_core.objectives.prompt_plan.py", root / "llara_core/sequences/plan.py"
+    one, other = root / "llara_core/objectives/prompt_plan.py", root / "llara_core/sequences/plan.py"
     text = one.read_text()
     one.write_text(other.read_text())
     other.write_text(text)
@@ -83,6 +83,6 @@ def test_our_code_is_what_is_hashed() -> None:
     assert {
         ROOT / "stages/finetune.py",
         ROOT / "stages/pretrain.py",
-        ROOT / "llara_core.objectives.prompt_plan.py",
+        ROOT / "llara_core/objectives/prompt_plan.py",
     } <= found
     assert not any("tests" in path.relative_to(ROOT).parts for path in found)
