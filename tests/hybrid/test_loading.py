@@ -427,3 +427,16 @@ def test_an_adapter_of_the_lower_layers_fits_the_whole_model_and_leaves_the_rest
         plain = peft.PeftModel.from_pretrained(make_llama(llama.config.vocab_size), str(tmp_path))
         found = plain.model.model(ids, output_hidden_states=True).hidden_states[1]
         torch.testing.assert_close(llama.model.norm(found), expected)
+
+
+@pytest.mark.filterwarnings("ignore:fan_in_fan_out")
+def test_all_linear_means_the_same_with_a_number_of_layers_for_models_of_gpt_2_s_kind(
+    manifest: AdapterManifest,
+) -> None:
+    config = transformers.GPT2Config(vocab_size=20, n_embd=8, n_layer=2, n_head=2)
+
+    def names(layers: int | None) -> set[str]:
+        adapted = attach_lora(transformers.GPT2LMHeadModel(config), LORA, manifest.llm, layers)
+        return {name.split(".lora_")[0] for name, _ in adapted.named_parameters() if ".lora_" in name}
+
+    assert names(1) == {name for name in names(None) if ".h.0." in name} != set()

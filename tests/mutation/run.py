@@ -38,8 +38,10 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/finetuning/test_watch.py",
         "tests/finetuning/test_trainer.py::test_two_processes_resume_where_they_stopped",
     ],
+    "llara_core/finetuning/tuning.py": ["tests/objectives/stream/test_whole.py", "tests/finetuning"],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/hybrid": ["tests/hybrid"],
+    "llara_core/evaluation/judging.py": ["tests/objectives/stream/test_whole.py", "tests/evaluation"],
     "llara_core/evaluation": ["tests/evaluation"],
 }
 PROCESSES = 2
