@@ -62,8 +62,8 @@ class AdapterManifest(Section):
             )
         if wanted == "text" and self.objective == "stream" and wanted not in self.modes:
             raise ArtifactError(
-                "eval.mode must be hybrid or as_trained for an adapter whose head was trained on hybrid histories alone, "
-                "got text"
+                "eval.mode must be hybrid or as_trained for an adapter whose head was trained on hybrid histories "
+                "alone, got text"
             )
         return wanted
 
