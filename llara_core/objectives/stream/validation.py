@@ -41,7 +41,8 @@ def validation_task(
 ) -> ValidationTask:
     """Spread about `n_positions` evenly over the validation users' positions, in whole chunks.
 
-    A position is asked about with its user's latest `history_length` items before it or more, as many as the chunk has.
+    A position is asked about with its user's latest `history_length` items before it or more, as many as the chunk has;
+    with fewer where titles are so long that a chunk doesn't hold them.
 
     Args:
         sequences: of all users.
