@@ -12,11 +12,10 @@ from typing import Annotated, Any, cast
 
 import torch
 import typer
-from torch import Tensor
 from torch.nn.functional import linear
 
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
-from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.batching import IGNORED, pad_examples
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.objective import Objective, Sources
@@ -40,15 +39,16 @@ def prepare(params: Params, name: str, layers: int | None, dropout: float) -> Ob
     device, tables = choose_device(), read_processed(Path("data/processed"))
     recommender, lineage = load_recommender(Path("data/recommender"), tables.lineage)
     vectors = read_embeddings(Path("data/embeddings/item_embeddings.parquet"), lineage, len(tables.items)).vectors
-    llm, tokenizer = load_base_llm(params.selected_llm, device, layers)
+    tokenizer, max_length = load_tokenizer(params.selected_llm)
+    llm = load_base_llm(params.selected_llm, device, layers)
     lora = params.lora.model_copy(update={"dropout": dropout})
     adapted = attach_lora(llm, lora, params.selected_llm, layers)
     hybrid = build_hybrid(adapted.get_base_model(), vectors, params.projector.hidden).train()
     writer = PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id)
-    encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
+    encoder = PromptEncoder(tokenizer, max_length)
     hybrid_only = params.curriculum.model_copy(update={"schedule": "hybrid_only"})
     changed = params.model_copy(update={"curriculum": hybrid_only})
-    return build_objective(name, Sources(changed, tables, recommender.to(device), hybrid, writer, encoder))
+    return build_objective(name, Sources(changed, tables, recommender.to(device), lambda: hybrid, writer, encoder))
 
 
 def our_step(objective: Objective[Any]) -> Step:
@@ -74,12 +74,16 @@ def official_step(objective: Objective[Any]) -> Step:
         examples = [objective.plan[i] for i in range((number - 1) * 8, number * 8)]
         prompts, answers = zip(*examples, strict=True)
         batch = pad_examples(prompts, answers, 0)
+        lengths = torch.tensor([[len(prompt.input_ids) + len(answer)] for prompt, answer in examples])
         embeddings = model.llm.get_input_embeddings()(batch["input_ids"]).clone()
         items = iter(batch["slot_items"])
         for row, place in batch["slot_mask"].nonzero().tolist():
             embeddings[row, place] = model.projector(model.item_embeddings[next(items)])
         found = model.llm(
-            inputs_embeds=embeddings, attention_mask=batch["attention_mask"], labels=batch["labels"], use_cache=False
+            inputs_embeds=embeddings,
+            attention_mask=(torch.arange(batch["input_ids"].shape[1]) < lengths).long(),
+            labels=batch["labels"],
+            use_cache=False,
         )
         found.loss.backward()
         return int((batch["labels"] != IGNORED).sum())
@@ -118,8 +122,9 @@ def useful_rate(objective: Objective[Any], rate: float, tokens_a_target: float) 
 
 def tokens_a_target(objective: Objective[Any]) -> float:
     """Tokens of 64 planned examples, padding left out, over their targets."""
-    batch: dict[str, Tensor] = objective.collate([objective.plan[i] for i in range(64)])
-    return float(batch["attention_mask"].sum() / (batch["labels"] != IGNORED).sum())
+    examples = [objective.plan[i] for i in range(64)]
+    tokens = sum(objective.collate([example])["input_ids"].numel() for example in examples)
+    return float(tokens / (objective.collate(examples)["labels"] != IGNORED).sum())
 
 
 def main(

@@ -10,8 +10,8 @@ from llara_core.errors import ArtifactError
 from llara_core.evaluation.blending import blend, choose_weight
 from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.recommenders import candidate_metrics, list_scores
-from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_manifest
-from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_head, read_manifest
+from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.llm_files import llm_digest
 from llara_core.objectives.asking import Respondent, Tuned, build_respondent
 from llara_core.params.params import Params
@@ -114,12 +114,16 @@ def _respondent(params: Eval, artifacts: Artifacts) -> Respondent:
             "generation"
         )
     manifest.choose_mode(params.mode)  # refuses before anything is loaded
-    llm, tokenizer = load_base_llm(manifest.llm, choose_device(), manifest.layers)
+    head = read_head(artifacts.adapter, artifacts.recommender.output_weights.shape[1])
+    tokenizer, max_length = load_tokenizer(manifest.llm)
+    llm = load_base_llm(manifest.llm, choose_device(), manifest.layers)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
-    encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
+    encoder = PromptEncoder(tokenizer, max_length)
     writer = PromptWriter.of(manifest.prompt, manifest.nouns, tables.items.titles_by_id)
     recommender = artifacts.recommender.to(choose_device())
-    return build_respondent(Tuned(hybrid, artifacts.adapter, manifest, recommender, tables, writer, encoder, params))
+    return build_respondent(
+        Tuned(hybrid, artifacts.adapter, manifest, head, recommender, tables, writer, encoder, params)
+    )
 
 
 def _judge_together(

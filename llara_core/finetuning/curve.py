@@ -38,7 +38,7 @@ class CurveCallback(TrainerCallback):
         settings, step = self._plan.settings, int(state.global_step)
         now = time.perf_counter()
         entry["hybrid_probability"] = hybrid_probability(settings.schedule, step, settings.n_steps)
-        entry["mode"] = "hybrid" if self._plan.is_hybrid(step) else "text"
+        entry["mode"] = self._plan.mode(step)
         entry["examples_per_second"] = settings.batch_size / (now - self._started)
         entry["validation"] = self._watch.scores.get(step)
         self._started = now

@@ -1,7 +1,9 @@
 """Finetuning as a whole: from params and artifacts to a tuned model, its curve and its report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from llara_core.finetuning.curve import CurveCallback
 from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
-from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.llm_files import llm_digest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.objective import Objective, Sources
@@ -82,24 +84,23 @@ def tune(
         embeddings: from which behavioural tokens are projected.
         checkpoints: this experiment's folder; training goes on from what it holds.
     """
-    seed_torch(params.seed)
-    device, recipe = choose_device(), params.selected_objective
-    layers = layers_read(recipe)
-    llm, tokenizer = load_base_llm(params.selected_llm, device, layers)
-    encoder = PromptEncoder(tokenizer, llm.config.max_position_embeddings)
-    writer = PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id)
-    seed_torch(params.seed)  # again: whatever loading has drawn, the new weights are the same
-    adapted = attach_lora(llm, params.lora, params.selected_llm, layers)
-    hybrid = build_hybrid(adapted.get_base_model(), embeddings.vectors, params.projector.hidden)
-    if params.train.gradient_checkpointing:
-        hybrid.llm.gradient_checkpointing_enable()
-    sources = Sources(params, tables, recommender.to(device).eval(), hybrid, writer, encoder)
+    recipe = params.selected_objective
+    tokenizer, max_length = load_tokenizer(params.selected_llm)
+    base = _Base(params, embeddings)
+    sources = Sources(
+        params,
+        tables,
+        recommender.to(choose_device()).eval(),
+        base.hybrid,
+        PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id),
+        PromptEncoder(tokenizer, max_length),
+    )
     objective = build_objective(params.train.objective.name, sources)
     validation = recipe.validation
     watch = Watch(
         objective.model,
         objective.validate,
-        WatchSettings(objective.watched, validation.times, validation.patience, recipe.average),
+        WatchSettings(objective.watched, validation.times, validation.patience, recipe.average, _first_step(objective)),
     )
     arguments = training_arguments(params.train, recipe, objective.plan.settings.n_steps, checkpoints, params.seed)
     trainer = HybridTrainer(objective, arguments, watch, [CurveCallback(objective.plan, watch)])
@@ -112,8 +113,35 @@ def tune(
     made_from = embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest}
     manifest = _manifest(params, objective, watch.best_step, made_from)
     found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
-    report = {**_counts(objective, hybrid, len(curve)), "validation": {objective.watched: found}}
-    return Tuned(adapted, hybrid, objective.head, manifest, curve, report)
+    report = {**_counts(objective, base.hybrid(), len(curve)), "validation": {objective.watched: found}}
+    return Tuned(base.adapted, base.hybrid(), objective.head, manifest, curve, report)
+
+
+class _Base:
+    """The language model that is tuned, loaded when it is first asked for."""
+
+    def __init__(self, params: Params, embeddings: ItemEmbeddings) -> None:
+        self._params, self._embeddings = params, embeddings
+
+    @cached_property
+    def adapted(self) -> peft.PeftModel:
+        """The language model with fresh LoRA weights."""
+        params = self._params
+        layers = layers_read(params.selected_objective)
+        llm = load_base_llm(params.selected_llm, choose_device(), layers)
+        seed_torch(params.seed)  # whatever loading has drawn, the new weights are the same
+        return attach_lora(llm, params.lora, params.selected_llm, layers)
+
+    @cached_property
+    def _hybrid(self) -> HybridCausalLM:
+        llm = self.adapted.get_base_model()
+        if self._params.train.gradient_checkpointing:
+            llm.gradient_checkpointing_enable()
+        return build_hybrid(llm, self._embeddings.vectors, self._params.projector.hidden)
+
+    def hybrid(self) -> HybridCausalLM:
+        """The hybrid model around it, with a fresh projector."""
+        return self._hybrid
 
 
 def _manifest(params: Params, objective: Objective[Any], last_step: int, made_from: Lineage) -> AdapterManifest:
@@ -130,12 +158,18 @@ def _manifest(params: Params, objective: Objective[Any], last_step: int, made_fr
     )
 
 
+def _first_step(objective: Objective[Any]) -> int:
+    """The first step in the mode by which weights are chosen, and which those that are chosen must know."""
+    plan = objective.plan
+    return next(step for step in range(1, plan.settings.n_steps + 1) if plan.mode(step) == plan.last_mode)
+
+
 def _counts(objective: Objective[Any], hybrid: HybridCausalLM, steps: int) -> dict[str, Any]:
     plan = objective.plan
     return {
         "steps": steps,
         "examples": steps * plan.settings.batch_size,
-        "hybrid_steps": sum(plan.is_hybrid(step) for step in range(1, steps + 1)),
+        "steps_by_mode": dict(Counter(sorted(plan.mode(step) for step in range(1, steps + 1)))),
         "trainable_parameters": {
             "lora": sum(p.numel() for p in hybrid.llm.parameters() if p.requires_grad),
             "projector": sum(p.numel() for p in hybrid.projector.parameters()),

@@ -27,12 +27,14 @@ class WatchSettings:
         times: measurements in a training, evenly spread, the last one at its end.
         patience: measurements without improvement that end the training.
         average: decay per step of the moving average of weights; 0: the weights themselves.
+        first_step: nothing is measured before it.
     """
 
     name: str
     times: int
     patience: int
     average: float
+    first_step: int = 1
 
 
 class Watch(TrainerCallback):
@@ -63,7 +65,7 @@ class Watch(TrainerCallback):
         """
         step, n_steps, times = state.global_step, state.max_steps, self.settings.times
         self._update(step)
-        if step * times // n_steps == (step - 1) * times // n_steps:
+        if step < self.settings.first_step or step * times // n_steps == (step - 1) * times // n_steps:
             return
         # One process's word counts: rounding must not make two of them stop at different steps.
         (score,) = broadcast_object_list([self._measure()])

@@ -17,13 +17,15 @@ from transformers.pytorch_utils import Conv1D
 
 from llara_core.errors import ArtifactError, ParamsError
 from llara_core.hybrid.base_llm import name_of
+from llara_core.hybrid.lora_linear import LoraLinear
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.projector import Projector
-from llara_core.params.base import Section
+from llara_core.params.base import PositiveInt, Section
 from llara_core.params.datasets import Nouns
 from llara_core.params.loading import describe_problems
+from llara_core.params.objectives import ObjectiveName
 from llara_core.params.sections import Llm, Lora, Prompt
-from llara_core.prompting.segments import Mode
+from llara_core.prompting.segments import Mode, latest_mode
 from llara_core.runtime.files import write_json
 from llara_core.runtime.seal import require_seal, seal
 from llara_core.tables.lineage import Lineage, require_lineage
@@ -37,33 +39,28 @@ class AdapterManifest(Section):
     """Everything besides weights that turns the adapter back into the model that was trained."""
 
     llm: Llm
-    objective: str
-    layers: int | None
+    objective: ObjectiveName
+    layers: PositiveInt | None
     prompt: Prompt
     nouns: Nouns
-    history_length: int
-    projector_hidden: int
+    history_length: PositiveInt
+    projector_hidden: PositiveInt
     modes: list[Mode]
     made_from: Lineage
 
     def choose_mode(self, wanted: Mode | Literal["as_trained"]) -> Mode:
-        """Return how to ask: as wanted, or with behavioural tokens where any training step had them.
+        """Return how to ask: as wanted, or as the last steps of training did.
 
         Raises:
-            ArtifactError: behavioural tokens are wanted from a projector that no step has trained, or text alone from
-                a head that no step has trained on it.
+            ArtifactError: no step of training has asked so, and what it takes is untrained: the projector, or in an
+                objective with a head that head. The language model itself reads text without having been tuned on it.
         """
         if wanted == "as_trained":
-            return "hybrid" if "hybrid" in self.modes else "text"
-        if wanted == "hybrid" and wanted not in self.modes:
+            return latest_mode(self.modes)
+        if wanted not in self.modes and not (wanted == "text" and self.objective == "answer"):
             raise ArtifactError(
-                "eval.mode must be text or as_trained for an adapter that was tuned on text-only prompts alone, got "
-                "hybrid: its behavioural tokens are untrained"
-            )
-        if wanted == "text" and self.objective == "stream" and wanted not in self.modes:
-            raise ArtifactError(
-                "eval.mode must be hybrid or as_trained for an adapter whose head was trained on hybrid histories "
-                "alone, got text"
+                f"eval.mode must be as_trained or {' or '.join(self.modes)}, as in the training of this adapter, got "
+                f"{wanted}"
             )
         return wanted
 
@@ -85,6 +82,7 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
         target_modules=_linear_names(llm) if within and lora.targets == "all-linear" else lora.targets,
         **within,
     )
+    config._register_custom_module({nn.Linear: LoraLinear})
     try:
         adapted = peft.get_peft_model(llm, config)
     except ValueError as error:
@@ -166,13 +164,35 @@ def load_adapter(
     if not (folder / _LORA).is_file():  # peft would look for a pickle instead, and then on the hub
         raise ArtifactError(f"{folder / _LORA}: no such file; run `dvc repro finetune`")
     try:
-        adapted = peft.PeftModel.from_pretrained(llm, str(folder))
+        config = peft.LoraConfig.from_pretrained(str(folder))
+        config._register_custom_module({nn.Linear: LoraLinear})
+        adapted = peft.PeftModel.from_pretrained(llm, str(folder), config=config)
         _require_exactly(folder / _LORA, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
         model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector_hidden)
         model.projector.load_state_dict(load_file(folder / _PROJECTOR))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: not a usable adapter: {str(error).splitlines()[0]}") from error
     return model.eval()
+
+
+def read_head(folder: Path, dim: int) -> dict[str, Tensor]:
+    """Read the objective's own weights, by name; none where it has none.
+
+    Raises:
+        ArtifactError: they can't be read, or don't lead from the width of the adapter's language model to `dim`.
+    """
+    path = folder / HEAD
+    if not path.is_file():
+        return {}
+    try:
+        weights, width = load_file(path), len(load_file(folder / _PROJECTOR)["last.weight"])
+    except (OSError, KeyError, SafetensorError) as error:
+        raise ArtifactError(f"{folder}: not a usable head: {str(error).splitlines()[0]}") from error
+    for name, weight in weights.items():
+        expected = (dim, width)[: weight.dim()]
+        if tuple(weight.shape) != expected:
+            raise ArtifactError(f"{path}: {name} must have shape {expected}, got {tuple(weight.shape)}")
+    return weights
 
 
 def _require_exactly(path: Path, loaded: dict[str, Tensor]) -> None:

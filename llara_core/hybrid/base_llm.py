@@ -20,10 +20,25 @@ from llara_core.hybrid.model_folder import check_model_folder
 from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
 
 
-def load_base_llm(
-    llm: Llm, device: torch.device, layers: int | None = None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load the model, frozen and in evaluation mode, and its tokenizer.
+def load_tokenizer(llm: Llm) -> tuple[PreTrainedTokenizerBase, int]:
+    """Load the model's tokenizer, and say how many tokens the model can read.
+
+    Raises:
+        ModelError: it can't be had or read.
+        SourceError: its file can't be downloaded or isn't the pinned one.
+    """
+    folder = _folder(llm)
+    check_model_folder(folder)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of many libraries, about files of others
+        raise ModelError(f"{name_of(llm)}: not a usable tokenizer: {_first_line(error)}") from error
+    return tokenizer, int(config.max_position_embeddings)
+
+
+def load_base_llm(llm: Llm, device: torch.device, layers: int | None = None) -> PreTrainedModel:
+    """Load the model, frozen and in evaluation mode.
 
     Args:
         llm: which one.
@@ -50,15 +65,14 @@ def load_base_llm(
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # told below, by name
             output_loading_info=True,
-            num_hidden_layers=layers or depth,
+            num_hidden_layers=depth if layers is None else layers,
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
     _require_all_weights(name_of(llm), loaded)
     # Not the model's own, which may forbid tokens, punish repeats or sample: greedy decoding is to be greedy.
     model.generation_config = GenerationConfig()
-    return model.requires_grad_(requires_grad=False).eval().to(device), tokenizer
+    return model.requires_grad_(requires_grad=False).eval().to(device)
 
 
 def _require_all_weights(name: str, loaded: dict[str, Any]) -> None:

@@ -17,11 +17,18 @@ def pad_prompts(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, T
     Returns:
         input_ids [B, S], attention_mask [B, S], slot_mask [B, S] bool, slot_items [K].
     """
-    return _stack(prompts, [[]] * len(prompts), filler_id, left=True)
+    batch = _stack(prompts, [[]] * len(prompts), filler_id, left=True)
+    lengths = torch.tensor([len(prompt.input_ids) for prompt in prompts])
+    width = batch["input_ids"].shape[1]
+    return {**batch, "attention_mask": (torch.arange(width) >= width - lengths[:, None]).long()}
 
 
 def pad_on_the_right(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, Tensor]:
-    """Stack prompts whose ends needn't meet; returns what `pad_prompts` does."""
+    """Stack prompts whose ends needn't meet.
+
+    Returns:
+        input_ids [B, S], slot_mask [B, S] bool, slot_items [K].
+    """
     return _stack(prompts, [[]] * len(prompts), filler_id, left=False)
 
 
@@ -31,7 +38,7 @@ def pad_examples(
     """Stack prompts with their answers for training: padded on the right.
 
     Returns:
-        what `pad_prompts` does, and labels [B, S]: the answer's ids, elsewhere IGNORED.
+        what `pad_on_the_right` does, and labels [B, S]: the answer's ids, elsewhere IGNORED.
     """
     batch = _stack(prompts, answers, filler_id, left=False)
     labels = torch.full_like(batch["input_ids"], IGNORED)
@@ -47,17 +54,10 @@ def _stack(
     texts = [[*prompt.input_ids, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
     width = max(len(text) for text in texts)
     input_ids = torch.full((len(texts), width), filler_id)
-    attention_mask = torch.zeros((len(texts), width), dtype=torch.long)
     slot_mask = torch.zeros((len(texts), width), dtype=torch.bool)
     for row, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
         start = width - len(text) if left else 0
         input_ids[row, start : start + len(text)] = torch.tensor(text)
-        attention_mask[row, start : start + len(text)] = 1
         slot_mask[row, start : start + len(prompt.slot_mask)] = torch.tensor(prompt.slot_mask)
     slot_items = torch.tensor([item for prompt in prompts for item in prompt.slot_items], dtype=torch.long)
-    return {
-        "input_ids": input_ids,
-        "attention_mask": attention_mask,
-        "slot_mask": slot_mask,
-        "slot_items": slot_items,
-    }
+    return {"input_ids": input_ids, "slot_mask": slot_mask, "slot_items": slot_items}

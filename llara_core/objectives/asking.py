@@ -1,11 +1,15 @@
 """What evaluation asks: a tuned model that answers candidate sets, whatever it was trained for."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from llara_core.hybrid.adapter import AdapterManifest
+from torch import Tensor, nn
+
+from llara_core.errors import ArtifactError
+from llara_core.hybrid.adapter import HEAD, AdapterManifest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import PromptEncoder
@@ -22,8 +26,9 @@ class Tuned:
 
     Attributes:
         hybrid: the language model with its adapter, in evaluation mode.
-        folder: of the adapter, for an objective's own weights.
+        folder: of the adapter.
         manifest: the adapter's.
+        head: the objective's own weights, by name.
         recommender: the adapter's, in evaluation mode.
         tables: catalogue, sequences and candidate sets.
         writer: of prompts, as in training.
@@ -34,6 +39,7 @@ class Tuned:
     hybrid: HybridCausalLM
     folder: Path
     manifest: AdapterManifest
+    head: Mapping[str, Tensor]
     recommender: SequentialRecommender
     tables: Processed
     writer: PromptWriter
@@ -72,3 +78,17 @@ def build_respondent(tuned: Tuned) -> Respondent:
     module = import_module(f"{__package__}.{name}.respondent")
     respondent: Respondent = getattr(module, f"{name.capitalize()}Respondent")(tuned)
     return respondent
+
+
+def load_head(module: nn.Module, tuned: Tuned) -> None:
+    """Put an objective's own weights into `module`.
+
+    Raises:
+        ArtifactError: they are missing, or don't fit.
+    """
+    try:
+        module.load_state_dict(tuned.head)
+    except RuntimeError as error:
+        raise ArtifactError(
+            f"{tuned.folder / HEAD}: not a usable head: {str(error).splitlines()[-1].strip()}"
+        ) from error

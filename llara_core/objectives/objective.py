@@ -1,7 +1,7 @@
 """What an objective is: the examples of its steps, its loss, what validation watches, and what it leaves behind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -27,7 +27,8 @@ class Sources:
         params: all of params.yaml.
         tables: catalogue, sequences and candidate sets.
         recommender: from which the hybrid model's item embeddings are, in evaluation mode.
-        hybrid: the language model with its LoRA weights, and the projector.
+        hybrid: loads the language model with fresh LoRA weights and projector, the same one at every call. Objectives
+            call it when all else that could be wrong has been looked at.
         writer: of prompts in the dataset's words.
         encoder: with the language model's tokenizer.
     """
@@ -35,7 +36,7 @@ class Sources:
     params: Params
     tables: Processed
     recommender: SequentialRecommender
-    hybrid: HybridCausalLM
+    hybrid: Callable[[], HybridCausalLM]
     writer: PromptWriter
     encoder: PromptEncoder
 

@@ -1,15 +1,16 @@
 """Steps of prompts with candidates: who is asked, among which candidates, in the words of which template."""
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from llara_core.errors import DataError
-from llara_core.objectives.step_plan import StepPlan, StepSettings, step_settings
+from llara_core.objectives.step_plan import Example, StepPlan, StepSettings, step_settings
+from llara_core.params.objectives import Recipe
 from llara_core.params.params import Params
-from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_words
 from llara_core.sequences.windows import Examples, all_positions, histories, targets
@@ -17,10 +18,6 @@ from llara_core.tables.items import PADDING_ID
 from llara_core.tables.sequences import SPLITS, Sequences
 
 _TEMPLATE = 0x54656D70  # "Temp": a stream of random words
-
-
-AnsweredPrompt = tuple[EncodedPrompt, list[int]]
-"""A prompt with its answer's token ids."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +35,18 @@ class PromptSettings(StepSettings):
     history_length: int
 
 
-class _Drawn(NamedTuple):
-    """An example of a step, before it is put into words: what stands in its prompt, and what answers it."""
+class DrawnPrompt(NamedTuple):
+    """An example of a step, before it is put into words: what stands in its prompt, what answers it, and its name."""
 
     template: int
     history: list[int]
     candidates: list[int]
     target: int
+    name: str
 
 
-class PromptPlan(StepPlan[_Drawn, AnsweredPrompt]):
-    """Prompts with their answers' token ids.
+class PromptPlan(StepPlan[DrawnPrompt, Example]):
+    """Prompts with candidates.
 
     The length of a prompt is taken as the sum of its parts' tokens, so that none but the one that is read need be
     tokenised; the true length differs where a tokenizer joins the end of a title with what follows.
@@ -88,7 +86,7 @@ class PromptPlan(StepPlan[_Drawn, AnsweredPrompt]):
         _, chosen = self._choose(step)
         return Examples(self._examples.rows[chosen], self._examples.positions[chosen])
 
-    def _draw_step(self, step: int) -> list[_Drawn]:
+    def _draw_step(self, step: int) -> list[DrawnPrompt]:
         passes, chosen = self._choose(step)
         settings, sequences = self.settings, self._sequences
         batch = self.examples_of(step)
@@ -100,37 +98,39 @@ class PromptPlan(StepPlan[_Drawn, AnsweredPrompt]):
         templates = random_integers(words, len(self._writer.templates))
         shown = histories(sequences, batch, settings.history_length)
         items = np.column_stack([shown, candidates, goals])
-        lengths = self._template_lengths[templates] + self._listed_lengths(items, self.is_hybrid(step))
+        lengths = self._template_lengths[templates] + self._listed_lengths(items, self.mode(step))
         return [
-            _Drawn(int(templates[i]), shown[i][shown[i] != PADDING_ID].tolist(), candidates[i].tolist(), int(goals[i]))
+            DrawnPrompt(
+                int(templates[i]),
+                shown[i][shown[i] != PADDING_ID].tolist(),
+                candidates[i].tolist(),
+                int(goals[i]),
+                f"the prompt for item {batch.positions[i] + 1} of user {sequences.user_ids[batch.rows[i]]}",
+            )
             for i in np.argsort(lengths, kind="stable")
         ]
 
-    def _encode(self, drawn: _Drawn, step: int) -> AnsweredPrompt:
-        hybrid = self.is_hybrid(step)
-        segments = self._writer.compose(drawn.template, drawn.history, drawn.candidates, hybrid=hybrid)
-        return self._encoder.encode(segments), self._encoder.encode_answer(self._writer.answer(drawn.target))
-
-    def _listed_lengths(self, items: np.ndarray, hybrid: bool) -> np.ndarray:
-        """[B] tokens of the titles of items [B, N], each with one for what divides it from the next, and its slot."""
+    def _listed_lengths(self, items: np.ndarray, mode: Mode) -> np.ndarray:
+        """[B] tokens of items [B, N] as the prompt shows them, each with one for what divides it from the next."""
         used, places = np.unique(items, return_inverse=True)
-        titles = [len(self._encoder.encode_answer(self._writer.answer(int(item)))) for item in used]
-        lengths = np.where(used == PADDING_ID, 0, np.array(titles) + hybrid)
+        titles = [1 if mode == "id" else len(self._encoder.encode_answer(self._writer.answer(int(i)))) for i in used]
+        lengths = np.where(used == PADDING_ID, 0, np.array(titles) + (mode != "text"))
         return lengths[places].reshape(items.shape).sum(axis=1)
 
     def _template_length(self, template: int) -> int:
         """Tokens of a prompt of one and the same item: only the template makes a difference."""
-        return len(self._encoder.encode(self._writer.compose(template, [1], [1], hybrid=False)).input_ids)
+        return len(self._encoder.encode(self._writer.compose(template, [1], [1], "text")).input_ids)
 
-
-def plan_prompts(params: Params, sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder) -> PromptPlan:
-    """Plan what the params ask for over all training positions with enough history."""
-    recipe = params.objectives.answer
-    settings = PromptSettings(
-        **asdict(step_settings(params, recipe)),
-        n_candidates=params.candidates.size,
-        negatives=params.candidates.negatives,
-        history_length=params.split.history_length,
-    )
-    examples = all_positions(sequences, "train", params.split.min_history)
-    return PromptPlan(sequences, examples, len(writer.titles) - 1, writer, encoder, settings)
+    @classmethod
+    def of(
+        cls, params: Params, recipe: Recipe, sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder
+    ) -> Self:
+        """Plan what the params and a recipe ask for over all training positions with enough history."""
+        settings = PromptSettings(
+            **asdict(step_settings(params, recipe)),
+            n_candidates=params.candidates.size,
+            negatives=params.candidates.negatives,
+            history_length=params.split.history_length,
+        )
+        examples = all_positions(sequences, "train", params.split.min_history)
+        return cls(sequences, examples, len(writer.titles) - 1, writer, encoder, settings)

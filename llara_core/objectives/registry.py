@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from llara_core.objectives.objective import Objective, Sources
-from llara_core.params.objectives import Recipe, Stream
+from llara_core.params.objectives import Recipe, RecipeWithHead
 
 
 def build_objective(name: str, sources: Sources) -> Objective[Any]:
@@ -16,4 +16,4 @@ def build_objective(name: str, sources: Sources) -> Objective[Any]:
 
 def layers_read(recipe: Recipe) -> int | None:
     """How many of the language model's layers an objective reads, from the bottom; None: all."""
-    return recipe.layers if isinstance(recipe, Stream) else None
+    return recipe.layers if isinstance(recipe, RecipeWithHead) else None

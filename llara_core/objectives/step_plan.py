@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from llara_core.objectives.curriculum import is_hybrid
 from llara_core.params.objectives import Recipe
 from llara_core.params.params import Params
-from llara_core.prompting.segments import Mode
+from llara_core.prompting.segments import Mode, latest_mode
 from llara_core.sequences.random_words import random_permutation
 
 Drawn = TypeVar("Drawn")
@@ -33,12 +33,14 @@ class StepSettings:
     Attributes:
         seed: of the experiment.
         schedule: of the curriculum.
+        shown: how steps with behavioural tokens show items, `hybrid` or `id`.
         n_steps: optimiser steps.
         batch_size: examples per optimiser step.
     """
 
     seed: int
     schedule: str
+    shown: Mode
     n_steps: int
     batch_size: int
 
@@ -47,7 +49,7 @@ def step_settings(params: Params, recipe: Recipe) -> StepSettings:
     """Translate params.yaml's curriculum and an objective's recipe."""
     n_examples = params.curriculum.epochs * recipe.examples_per_epoch
     n_steps = math.ceil(n_examples / recipe.batch_size)
-    return StepSettings(params.seed, params.curriculum.schedule, n_steps, recipe.batch_size)
+    return StepSettings(params.seed, params.curriculum.schedule, params.prompt.mode, n_steps, recipe.batch_size)
 
 
 class StepPlan(Dataset[Example], ABC, Generic[Drawn, Example]):
@@ -66,12 +68,17 @@ class StepPlan(Dataset[Example], ABC, Generic[Drawn, Example]):
 
     def __getitem__(self, index: int) -> Example:
         """Return planned example `index`."""
-        step, place = divmod(index, self.settings.batch_size)
-        return self._encode(self._step(step + 1)[place], step + 1)
+        return self._encode(self.drawn(index), index // self.settings.batch_size + 1)
 
-    def is_hybrid(self, step: int) -> bool:
-        """Whether step 1..n_steps has behavioural tokens."""
-        return is_hybrid(self.settings.schedule, step, self.settings.n_steps, self.settings.seed)
+    def drawn(self, index: int) -> Drawn:
+        """Return what planned example `index` is made from."""
+        step, place = divmod(index, self.settings.batch_size)
+        return self._step(step + 1)[place]
+
+    def mode(self, step: int) -> Mode:
+        """How step 1..n_steps shows its items."""
+        settings = self.settings
+        return settings.shown if is_hybrid(settings.schedule, step, settings.n_steps, settings.seed) else "text"
 
     @property
     def modes(self) -> list[Mode]:
@@ -80,9 +87,12 @@ class StepPlan(Dataset[Example], ABC, Generic[Drawn, Example]):
 
     def modes_until(self, step: int) -> list[Mode]:
         """The modes of steps 1 to `step`."""
-        drawn = {self.is_hybrid(earlier) for earlier in range(1, step + 1)}
-        modes: dict[bool, Mode] = {False: "text", True: "hybrid"}
-        return [modes[hybrid] for hybrid in sorted(drawn)]
+        return sorted({self.mode(earlier) for earlier in range(1, step + 1)})
+
+    @property
+    def last_mode(self) -> Mode:
+        """The mode towards which training goes: with behavioural tokens, if any step has them."""
+        return latest_mode(self.modes)
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         return random_permutation(self.settings.seed, _SHUFFLE + epoch, self._n_examples)

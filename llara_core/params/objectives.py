@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from llara_core.params.base import PositiveFloat, PositiveInt, Probability, Section
 
+ObjectiveName = Literal["answer", "choice", "stream"]
+
 
 class Validation(Section):
     """What chooses among the weights of a training.
@@ -55,6 +57,24 @@ class Ridge(Section):
     penalty: PositiveFloat
 
 
+class RecipeWithHead(Recipe):
+    """What objectives have that answer in the recommender's space.
+
+    `layers` of the language model are read, from the bottom. `head_lr` is the learning rate of the maps into the
+    recommender's space. A `distillation` share of the loss follows the recommender's probabilities instead of the item
+    that came next.
+    """
+
+    layers: PositiveInt | None
+    head_lr: PositiveFloat
+    distillation: Probability
+    ridge: Ridge
+
+
+class Choice(RecipeWithHead):
+    """Examples are prompts with candidates; a pointer from the prompt's end chooses among the candidates."""
+
+
 class Sampled(Section):
     """Catalogues `beyond` so many items are compared with `negatives` drawn ones instead of with all."""
 
@@ -62,19 +82,10 @@ class Sampled(Section):
     negatives: PositiveInt
 
 
-class Stream(Recipe):
-    """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one.
-
-    `layers` of the language model are read, from the bottom. `head_lr` is the learning rate of the map into the
-    recommender's space. A `distillation` share of the loss follows the recommender's probabilities instead of the item
-    that came next.
-    """
+class Stream(RecipeWithHead):
+    """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one."""
 
     chunk_tokens: PositiveInt
-    layers: PositiveInt | None
-    head_lr: PositiveFloat
-    distillation: Probability
-    ridge: Ridge
     sampled: Sampled
 
 
@@ -82,10 +93,11 @@ class Objectives(Section):
     """An entry per objective."""
 
     answer: Answer
+    choice: Choice
     stream: Stream
 
 
 class ObjectiveChoice(Section):
     """Which entry of `objectives` is trained."""
 
-    name: Literal["answer", "stream"]
+    name: ObjectiveName

@@ -111,10 +111,13 @@ def _eval_problems(params: Params) -> list[str]:
             f"eval.method must be scoring for train.objective.name {params.train.objective.name}, got generation: only "
             "answer trains the language model to write titles"
         )
-    if params.eval.mode == "hybrid" and params.curriculum.schedule == "text_only":
+    trained: list[str] = [] if params.curriculum.schedule == "text_only" else [params.prompt.mode]
+    if params.curriculum.schedule != "hybrid_only" or params.train.objective.name == "answer":
+        trained.append("text")  # which answer's language model reads without having been tuned on it
+    if (mode := params.eval.mode) not in ["as_trained", *trained]:
         problems.append(
-            "eval.mode must be as_trained or text where curriculum.schedule is text_only, got hybrid: behavioural "
-            "tokens would be untrained"
+            f"eval.mode must be one of as_trained, {', '.join(trained)}, for which curriculum.schedule and prompt.mode "
+            f"train, got {mode}"
         )
     if params.eval.template >= len(params.prompt.templates):
         problems.append(

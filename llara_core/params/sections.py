@@ -128,8 +128,12 @@ def _require_bare_placeholders(template: str) -> str:
 
 
 class Prompt(Section):
-    """Prompt texts. A template uses {history} and {candidates}, and may use {n_candidates} and the nouns."""
+    """Prompt texts. A template uses {history} and {candidates}, and may use {n_candidates} and the nouns.
 
+    `mode` is how prompts with behavioural tokens show an item: by title and token (`hybrid`), or by token alone (`id`).
+    """
+
+    mode: Literal["hybrid", "id"]
     separator: Name
     templates: Annotated[list[Annotated[Name, AfterValidator(_require_bare_placeholders)]], Field(min_length=1)]
 
@@ -179,11 +183,12 @@ class Eval(Section):
     `draws`: of the stored candidate sets of each user, where each is a prompt of its own; `stream` reads a history once
     and takes them all.
 
-    `mode`: prompts with behavioural tokens (`hybrid`), without (`text`), or with them if training had them.
+    `mode`: items by title and behavioural token (`hybrid`), title alone (`text`) or token alone (`id`), or as the last
+    steps of training showed them.
     """
 
     method: Literal["scoring", "generation"]
-    mode: Literal["as_trained", "hybrid", "text"]
+    mode: Literal["as_trained", "hybrid", "text", "id"]
     draws: PositiveInt
     template: Count
     batch_size: PositiveInt

@@ -49,7 +49,7 @@ class PromptEncoder:
                 f"got {type(tokenizer).__name__}"
             )
         self._tokenizer = tokenizer
-        self._max_length = max_length
+        self.max_length = max_length
         self.filler_id = _filler_token(tokenizer)
         if tokenizer.eos_token_id is None:
             raise ModelError(f"{tokenizer.name_or_path}: the tokenizer must have an end-of-text token, got none")
@@ -59,8 +59,8 @@ class PromptEncoder:
         self._opening, self._going_on = opening_and_going_on(tokenizer.backend_tokenizer)
         self._piece = lru_cache(maxsize=1 << 16)(self._ids)
 
-    def encode(self, segments: Sequence[Segment]) -> EncodedPrompt:
-        """Encode a prompt.
+    def encode(self, segments: Sequence[Segment], name: str = "a prompt") -> EncodedPrompt:
+        """Encode a prompt, which `name` names in errors.
 
         Raises:
             ModelError: it is longer than the model can read.
@@ -77,9 +77,27 @@ class PromptEncoder:
                 piece = ids_of(segment.text, len(ids) == len(self._bos))
                 ids += piece
                 mask += [False] * len(piece)
-        if len(ids) > self._max_length:
-            raise ModelError(f"a prompt must have ≤ {self._max_length} tokens for this model, got {len(ids)}")
+        if len(ids) > self.max_length:
+            raise ModelError(
+                f"{name} must have ≤ {self.max_length} tokens for this model, got {len(ids)}; lower "
+                "split.history_length or candidates.size, or shorten prompt.templates"
+            )
         return EncodedPrompt(ids, mask, items)
+
+    def without_slots(self, prompt: EncodedPrompt) -> EncodedPrompt:
+        """Put the token of a line's end where the slots are.
+
+        Raises:
+            ModelError: the tokenizer has none.
+        """
+        line_end = self._piece("\n", False)
+        if not line_end:
+            raise ModelError(
+                f"{self._tokenizer.name_or_path}: the tokenizer must have a token for a line's end, got none"
+            )
+        pairs = zip(prompt.input_ids, prompt.slot_mask, strict=True)
+        ids = [line_end[-1] if is_slot else token for token, is_slot in pairs]
+        return EncodedPrompt(ids, [False] * len(ids), [])
 
     def encode_answer(self, answer: Text) -> list[int]:
         """Token ids of an answer, which goes on behind a prompt, with the end-of-text token that closes it."""

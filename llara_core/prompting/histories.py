@@ -24,13 +24,15 @@ class EncodedHistory:
 
 
 class HistoryEncoder:
-    """Encodes histories of a catalogue, `title ▢ title ▢ …`: ▢ is a slot, or in text mode the token of a line's end."""
+    """Encodes histories of a catalogue, `title ▢ title ▢ …`.
+
+    ▢ is a slot, in text mode the token of a line's end. In id mode it stands alone.
+    """
 
     def __init__(self, encoder: PromptEncoder, titles: Sequence[str]) -> None:
         """Take titles by item id; index 0 is padding."""
         self._encoder = encoder
         self._titles = titles
-        self._separator = encoder.encode_answer(Text("\n"))[-2]  # the last one before the end of text
         self.lengths = np.array([0, *(len(encoder.encode_answer(Text(title))) for title in titles[1:])])
         """[n + 1] tokens of an item that isn't the first: its title's, and the one behind it."""
 
@@ -44,12 +46,7 @@ class HistoryEncoder:
             raise ModelError("a history must have at least one item, got an empty one")
         segments: list[Segment] = []
         for item in items:
-            segments += [Text(self._titles[item]), ItemSlot(int(item))]
+            segments += [ItemSlot(int(item))] if mode == "id" else [Text(self._titles[item]), ItemSlot(int(item))]
         prompt = self._encoder.encode(segments)
         readouts = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot]
-        if mode == "text":
-            ids = list(prompt.input_ids)
-            for place in readouts:
-                ids[place] = self._separator
-            prompt = EncodedPrompt(ids, [False] * len(ids), [])
-        return EncodedHistory(prompt, readouts)
+        return EncodedHistory(self._encoder.without_slots(prompt) if mode == "text" else prompt, readouts)

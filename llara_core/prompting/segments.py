@@ -24,8 +24,13 @@ class ItemSlot:
 
 
 Segment = Text | ItemSlot
-Mode = Literal["hybrid", "text"]
-"""Whether a prompt has a behavioural token beside every title, or none."""
+Mode = Literal["hybrid", "text", "id"]
+"""How a prompt shows its items: by title and behavioural token, by title alone, or by behavioural token alone."""
+
+
+def latest_mode(modes: Sequence[Mode]) -> Mode:
+    """Return the mode in which a model is at its best that was trained in `modes`: not text, if there is another."""
+    return next((mode for mode in modes if mode != "text"), "text")
 
 
 @dataclass(frozen=True)
@@ -49,16 +54,14 @@ class PromptWriter:
         """Take texts and nouns from params.yaml's sections, or from an adapter's record of them."""
         return cls(tuple(prompt.templates), prompt.separator, nouns.model_dump(), titles)
 
-    def compose(
-        self, template: int, history: Sequence[int], candidates: Sequence[int], *, hybrid: bool
-    ) -> list[Segment]:
-        """Return the prompt's segments; a hybrid prompt has a slot behind every title, a text-only prompt none.
+    def compose(self, template: int, history: Sequence[int], candidates: Sequence[int], mode: Mode) -> list[Segment]:
+        """Return the prompt's segments; behavioural tokens are slots.
 
         Args:
             template: index into the templates.
             history: item ids, the latest last.
             candidates: item ids in the order in which they are offered.
-            hybrid: whether behavioural tokens stand beside the titles (paper, section 3.2).
+            mode: how items are shown (paper, section 3.2).
         """
         lists = {"history": history, "candidates": candidates}
         words = {"n_candidates": str(len(candidates)), **self.nouns}
@@ -66,7 +69,7 @@ class PromptWriter:
         for literal, field, _, _ in Formatter().parse(self.templates[template]):
             segments.append(Text(literal))
             if field in lists:
-                segments += self._listing(lists[field], hybrid=hybrid)
+                segments += self._listing(lists[field], mode)
             elif field is not None:
                 segments.append(Text(words[field]))
         return _merge_texts(segments)
@@ -75,11 +78,12 @@ class PromptWriter:
         """Return what the model should say: the title, after the space that divides it from the prompt."""
         return Text(" " + self.titles[item_id])
 
-    def _listing(self, item_ids: Sequence[int], *, hybrid: bool) -> list[Segment]:
+    def _listing(self, item_ids: Sequence[int], mode: Mode) -> list[Segment]:
         segments: list[Segment] = []
         for index, item_id in enumerate(item_ids):
-            segments.append(Text((self.separator if index else "") + self.titles[item_id]))
-            if hybrid:
+            title = "" if mode == "id" else self.titles[item_id]
+            segments.append(Text((self.separator if index else "") + title))
+            if mode != "text":
                 segments.append(ItemSlot(int(item_id)))
         return segments
 

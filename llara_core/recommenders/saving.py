@@ -11,7 +11,7 @@ from llara_core.errors import ArtifactError, ParamsError
 from llara_core.params.base import Section
 from llara_core.params.recommenders import Recommender
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
-from llara_core.runtime.files import sha256_of, write_json
+from llara_core.runtime.files import sha256_of_folder, write_json
 from llara_core.runtime.seal import require_seal, seal
 from llara_core.tables.lineage import Lineage, require_lineage
 
@@ -54,4 +54,4 @@ def load_recommender(folder: Path, made_from: Lineage) -> tuple[SequentialRecomm
         raise ArtifactError(f"{folder}: not a readable recommender: {str(error).splitlines()[0]}") from error
     require_lineage(folder, config.made_from, made_from)
     require_seal(folder)
-    return model.eval(), {**config.made_from, "recommender": sha256_of(folder / _WEIGHTS)}
+    return model.eval(), {**config.made_from, "recommender": sha256_of_folder(folder)}

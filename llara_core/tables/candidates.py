@@ -49,6 +49,11 @@ class CandidateSets:
         """Return the number of candidate sets."""
         return len(self.targets)
 
+    def names(self) -> list[str]:
+        """[R] what errors call them."""
+        parts = zip(self.splits, self.user_ids, self.draws, strict=True)
+        return [f"the {split} prompt of user {user}, draw {draw}," for split, user, draw in parts]
+
     def select(self, rows: np.ndarray) -> Self:
         """Return the sets at `rows` (indices or a mask)."""
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})

@@ -36,7 +36,7 @@ def test_the_choice_is_that_of_one_whole_sequence_per_candidate(
     model = build_hybrid(llama, vectors, hidden=6).eval()
     writer = PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
     prompts = [
-        encoder.encode(writer.compose(0, history, row.tolist(), hybrid=True))
+        encoder.encode(writer.compose(0, history, row.tolist(), "hybrid"))
         for history, row in zip(HISTORIES, CANDIDATES, strict=True)
     ]
     sums, lengths = np.zeros(CANDIDATES.shape), np.zeros(CANDIDATES.shape)

@@ -179,7 +179,7 @@ def test_untrained_tokens_are_refused_before_a_model_is_loaded(
     monkeypatch.setattr(judging, "load_base_llm", _load_nothing)
     artifacts = _read(folder)
     other = replace(artifacts, manifest=artifacts.manifest.model_copy(update={"modes": ["text"]}))
-    with pytest.raises(ArtifactError, match="eval.mode must be text or as_trained"):
+    with pytest.raises(ArtifactError, match="eval.mode must be as_trained or text"):
         judge(_asked(small, mode="hybrid"), other)
 
 

@@ -15,7 +15,8 @@ from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.answer.objective import AnswerObjective
-from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings
+from llara_core.objectives.answer.prompts import AnswerPlan
+from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.loading import load_params
 from llara_core.params.objectives import Answer, Validation
 from llara_core.params.sections import FolderLlm, Lora, Train
@@ -31,7 +32,14 @@ MIN_HISTORY = 3
 # A number names the item; words behind it give answers of different lengths.
 TITLES = ["", *(f"#{item:02d}" + " of the movie" * (item % 4) for item in range(1, N_ITEMS + 1))]
 SETTINGS = PromptSettings(
-    seed=0, schedule="linear", n_steps=6, batch_size=4, n_candidates=5, negatives="outside_history", history_length=4
+    seed=0,
+    schedule="linear",
+    shown="hybrid",
+    n_steps=6,
+    batch_size=4,
+    n_candidates=5,
+    negatives="outside_history",
+    history_length=4,
 )
 
 
@@ -42,13 +50,13 @@ def make_users() -> Sequences:
     return make_sequences([*lists, [27, 28, 1, 2, 3], [29, 30, 4, 5, 6]], ["train"] * 6 + ["validation", "test"])
 
 
-def make_plan(tokenizer: PreTrainedTokenizerBase, **changes: object) -> PromptPlan:
+def make_plan(tokenizer: PreTrainedTokenizerBase, **changes: object) -> AnswerPlan:
     """Plan over the training users; changes are of the settings."""
     params, users = load_params(ROOT / "params.yaml"), make_users()
     writer = PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
     encoder = PromptEncoder(tokenizer, max_length=1024)
     examples = all_positions(users, "train", MIN_HISTORY)
-    return PromptPlan(users, examples, N_ITEMS, writer, encoder, replace(SETTINGS, **changes))
+    return AnswerPlan(users, examples, N_ITEMS, writer, encoder, replace(SETTINGS, **changes))
 
 
 def make_model(vocabulary: int, dropout: float = 0.0) -> HybridCausalLM:
@@ -91,7 +99,7 @@ def measured(times: int, patience: int) -> Validation:
 class PlannedAnswers(AnswerObjective):
     """The objective on a plan made by hand; the test says what validation finds."""
 
-    def __init__(self, model: HybridCausalLM, plan: PromptPlan, recipe: Answer, validate: Callable[[], float]) -> None:
+    def __init__(self, model: HybridCausalLM, plan: AnswerPlan, recipe: Answer, validate: Callable[[], float]) -> None:
         self.model, self.plan, self.recipe = model, plan, recipe
         self._filler_id, self._score = 1, validate
 
@@ -101,7 +109,7 @@ class PlannedAnswers(AnswerObjective):
 
 def make_trainer(
     model: HybridCausalLM,
-    plan: PromptPlan,
+    plan: AnswerPlan,
     how: How,
     folder: Path,
     *extra: TrainerCallback,

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.objectives.answer.objective import answer_loss
-from llara_core.objectives.prompt_plan import PromptPlan
+from llara_core.objectives.answer.prompts import AnswerPlan
 from tests.finetuning import reference
 from tests.finetuning.reference import Example, Optimisation, rate_factor
 from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer, trained
@@ -36,7 +36,7 @@ class _Rates(TrainerCallback):
         self.sizes = [sum(p.numel() for p in group["params"]) for group in optimizer.param_groups]
 
 
-def _steps(plan: PromptPlan) -> list[list[Example]]:
+def _steps(plan: AnswerPlan) -> list[list[Example]]:
     size = plan.settings.batch_size
     return [[plan[i] for i in range(start, start + size)] for start in range(0, len(plan), size)]
 
@@ -53,7 +53,7 @@ class _Reference:
 def expected(tokenizer: PreTrainedTokenizerFast) -> _Reference:
     plan = make_plan(tokenizer, n_steps=N_STEPS)
     steps = _steps(plan)
-    assert {plan.is_hybrid(step) for step in range(1, N_STEPS + 1)} == {True, False}
+    assert {(plan.mode(step) == "hybrid") for step in range(1, N_STEPS + 1)} == {True, False}
     # Micro-batches with different numbers of answer tokens: a mean of their means would be another loss.
     assert any(sum(len(a) for _, a in step[:2]) != sum(len(a) for _, a in step[2:]) for step in steps)
     model = make_model(len(tokenizer))

@@ -7,15 +7,15 @@ import pytest
 from scipy import stats
 from transformers import PreTrainedTokenizerFast
 
+from llara_core.objectives.answer.prompts import AnswerPlan
 from llara_core.objectives.curriculum import is_hybrid
-from llara_core.objectives.prompt_plan import PromptPlan
 from tests.finetuning.runs import MIN_HISTORY, N_ITEMS, TITLES, Shown, make_plan, make_users, read_back
 
 N_EXAMPLES = 6 * (10 - MIN_HISTORY)  # six users of ten items
 MANY = {"n_steps": 6, "batch_size": N_EXAMPLES}  # each step one pass over all examples
 
 
-def _read(tokenizer: PreTrainedTokenizerFast, plan: PromptPlan) -> list[Shown]:
+def _read(tokenizer: PreTrainedTokenizerFast, plan: AnswerPlan) -> list[Shown]:
     return [read_back(tokenizer, plan[i], plan.settings.n_candidates) for i in range(len(plan))]
 
 
@@ -148,7 +148,7 @@ def test_steps_are_wholly_hybrid_or_wholly_text_as_the_curriculum_says(tokenizer
     assert len(set(modes)) == 2
     found = [{bool(plan[(step - 1) * 4 + place][0].slot_items) for place in range(4)} for step in range(1, 21)]
     assert found == [{mode} for mode in modes]
-    assert [plan.is_hybrid(step) for step in range(1, 21)] == modes
+    assert [(plan.mode(step) == "hybrid") for step in range(1, 21)] == modes
 
 
 def test_passes_hold_every_example_once_in_an_order_of_their_own(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -9,7 +9,7 @@ from llara_core.errors import ModelError
 from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.answer.objective import answer_loss
-from llara_core.objectives.prompt_plan import PromptPlan
+from llara_core.objectives.answer.prompts import AnswerPlan
 from llara_core.runtime.checkpoints import latest_checkpoint, load_trainable, save_trainable
 from tests.finetuning.runs import How, StopAt, make_model, make_plan, make_recipe, make_trainer, trained
 from tests.processes import run_two_processes
@@ -24,7 +24,7 @@ def how() -> How:
 
 
 @pytest.fixture
-def plan(tokenizer: PreTrainedTokenizerFast) -> PromptPlan:
+def plan(tokenizer: PreTrainedTokenizerFast) -> AnswerPlan:
     return make_plan(tokenizer)
 
 
@@ -33,7 +33,7 @@ def size(tokenizer: PreTrainedTokenizerFast) -> int:
     return len(tokenizer)
 
 
-def test_resuming_equals_not_stopping(tmp_path: Path, plan: PromptPlan, how: How, size: int) -> None:
+def test_resuming_equals_not_stopping(tmp_path: Path, plan: AnswerPlan, how: How, size: int) -> None:
     whole = make_model(size, dropout=0.1)
     uninterrupted = make_trainer(whole, plan, how, tmp_path / "whole")
     uninterrupted.train()
@@ -69,7 +69,7 @@ class _Rates(TrainerCallback):
         self.rates.append([group["lr"] for group in optimizer.param_groups])
 
 
-def test_learning_rates_by_step_and_group(tmp_path: Path, plan: PromptPlan, size: int) -> None:
+def test_learning_rates_by_step_and_group(tmp_path: Path, plan: AnswerPlan, size: int) -> None:
     # Two of six steps warm up; then half a cosine, of which each step takes 36°.
     factors = [0.5, 1.0, 0.904508, 0.654508, 0.345492, 0.095492]
     how = make_recipe(warmup=0.33, lr=0.02, projector_lr=0.004, checkpoint_every=2)
@@ -89,7 +89,7 @@ def test_learning_rates_by_step_and_group(tmp_path: Path, plan: PromptPlan, size
 
 
 def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
-    tmp_path: Path, plan: PromptPlan, how: How, size: int
+    tmp_path: Path, plan: AnswerPlan, how: How, size: int
 ) -> None:
     model = make_model(size)
     frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
@@ -101,7 +101,7 @@ def test_training_lowers_the_loss_and_moves_only_projector_and_lora(
     assert {name for name, p in model.named_parameters() if p.requires_grad} == trained(model).keys()
 
 
-def test_validation_loss_does_not_depend_on_the_batch_size(plan: PromptPlan, size: int) -> None:
+def test_validation_loss_does_not_depend_on_the_batch_size(plan: AnswerPlan, size: int) -> None:
     model = make_model(size, dropout=0.1)
     examples = [plan[i] for i in range(len(plan))]
     losses = [answer_loss(model, examples, FILLER_ID, batch_size) for batch_size in (1, 3, 24)]
@@ -130,7 +130,7 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, size: int) -> N
         load_trainable(model, tmp_path / "w.safetensors")
 
 
-def test_a_loss_that_is_not_finite_stops_training(tmp_path: Path, plan: PromptPlan, how: How, size: int) -> None:
+def test_a_loss_that_is_not_finite_stops_training(tmp_path: Path, plan: AnswerPlan, how: How, size: int) -> None:
     model = make_model(size, dropout=0.1)
     with torch.no_grad():
         next(p for name, p in model.named_parameters() if "lora_A" in name).fill_(float("nan"))
@@ -149,7 +149,7 @@ class _Draws(TrainerCallback):
 
 
 def test_each_step_draws_something_else_and_the_same_after_a_resume(
-    tmp_path: Path, plan: PromptPlan, how: How, size: int
+    tmp_path: Path, plan: AnswerPlan, how: How, size: int
 ) -> None:
     whole, first, last = _Draws(), _Draws(), _Draws()
     make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "whole", whole).train()
@@ -184,7 +184,7 @@ class _ProductTypes(TrainerCallback):
 
 @pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_params_choose_the_precision_whatever_the_launcher_says(
-    tmp_path: Path, plan: PromptPlan, size: int, monkeypatch: pytest.MonkeyPatch, precision: str, expected: torch.dtype
+    tmp_path: Path, plan: AnswerPlan, size: int, monkeypatch: pytest.MonkeyPatch, precision: str, expected: torch.dtype
 ) -> None:
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16" if precision == "float32" else "no")
     model = make_model(size, dropout=0.1)
@@ -207,7 +207,7 @@ def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("divider", ["is_fsdp_enabled", "is_deepspeed_enabled"])
 def test_a_model_may_not_be_divided_among_processes(
-    tmp_path: Path, plan: PromptPlan, how: How, size: int, monkeypatch: pytest.MonkeyPatch, divider: str
+    tmp_path: Path, plan: AnswerPlan, how: How, size: int, monkeypatch: pytest.MonkeyPatch, divider: str
 ) -> None:
     create = HybridTrainer.create_accelerator_and_postprocess
 

@@ -11,8 +11,9 @@ from llara_core.errors import DataError
 from llara_core.finetuning.tuning import tune, tuning_fingerprint
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.objectives.answer.objective import AnswerObjective, answer_loss, validation_questions
+from llara_core.objectives.answer.prompts import AnswerPlan
 from llara_core.objectives.objective import Sources
-from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings, plan_prompts
+from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
@@ -90,13 +91,13 @@ def sources(
 ) -> Sources:
     tables, recommender, embeddings = inputs
     hybrid = build_hybrid(llama, embeddings.vectors, hidden=6)
-    return Sources(small, tables, recommender, hybrid, writer, encoder)
+    return Sources(small, tables, recommender, lambda: hybrid, writer, encoder)
 
 
 def test_only_positions_before_train_end_are_planned(
     small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
-    plan = plan_prompts(small, split_sequences, writer, encoder)
+    plan = AnswerPlan.of(small, small.objectives.answer, split_sequences, writer, encoder)
     assert plan.settings.n_steps == 3  # 10 examples in batches of 4
     planned = [plan.examples_of(step) for step in range(1, 4)]
     found = {pair for batch in planned for pair in zip(batch.rows.tolist(), batch.positions.tolist(), strict=True)}
@@ -110,13 +111,13 @@ def test_only_positions_before_train_end_are_planned(
 def test_held_out_positions_are_refused(
     small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder, split: str
 ) -> None:
-    settings = plan_prompts(small, split_sequences, writer, encoder).settings
+    settings = AnswerPlan.of(small, small.objectives.answer, split_sequences, writer, encoder).settings
     examples = all_positions(split_sequences, split, 2)
     with pytest.raises(DataError, match=r"before their user's train_end 5, got position \d of user 1"):
-        PromptPlan(split_sequences, examples, N_ITEMS, writer, encoder, settings)
+        AnswerPlan(split_sequences, examples, N_ITEMS, writer, encoder, settings)
     last = Examples(np.array([1, 2]), np.array([4, 2]))
     with pytest.raises(DataError, match="before their user's train_end 0, got position 2 of user 3"):
-        PromptPlan(split_sequences, last, N_ITEMS, writer, encoder, settings)
+        AnswerPlan(split_sequences, last, N_ITEMS, writer, encoder, settings)
 
 
 @pytest.mark.parametrize("n_questions", [1, 9])
@@ -142,7 +143,7 @@ def test_validation_asks_as_the_last_steps_do(sources: Sources, schedule: str, m
     curriculum = sources.params.curriculum.model_copy(update={"schedule": schedule})
     changed = replace(sources, params=sources.params.model_copy(update={"curriculum": curriculum}))
     losses = {
-        kind: answer_loss(sources.hybrid, validation_questions(sources, 1, kind), sources.encoder.filler_id, 1)
+        kind: answer_loss(sources.hybrid(), validation_questions(sources, 1, kind), sources.encoder.filler_id, 1)
         for kind in ("hybrid", "text")
     }
     assert losses["hybrid"] != pytest.approx(losses["text"], rel=1e-3)
@@ -168,7 +169,8 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     assert {name: made_from[name] for name in ("items", "sequences")} == tables.lineage
     assert made_from["recommender"] == "that"
     assert set(made_from) == {"items", "sequences", "recommender", "embeddings", "llm"}
-    assert tuned.manifest.modes == (["text", "hybrid"] if tuned.report["hybrid_steps"] < 3 else ["hybrid"])
+    assert tuned.report["steps_by_mode"] == {"hybrid": 3}
+    assert tuned.manifest.modes == ["hybrid"]
     found = tuned.report["validation"]["negative_loss"]
     assert found["untuned"] != found["tuned"]
     assert max(found["untuned"], found["tuned"]) < 0
@@ -188,9 +190,15 @@ def test_a_plan_s_settings_are_the_params(
         "candidates": small.candidates.model_copy(update={"size": 2, "negatives": rule}),
         "curriculum": small.curriculum.model_copy(update={"schedule": "hybrid_only", "epochs": 3}),
     }
-    plan = plan_prompts(small.model_copy(update=changes), split_sequences, writer, encoder)
+    plan = AnswerPlan.of(
+        small.model_copy(update=changes),
+        small.model_copy(update=changes).objectives.answer,
+        split_sequences,
+        writer,
+        encoder,
+    )
     # Three epochs of five examples in batches of four.
-    assert plan.settings == PromptSettings(9, "hybrid_only", 4, 4, 2, rule, 3)
+    assert plan.settings == PromptSettings(9, "hybrid_only", "hybrid", 4, 4, 2, rule, 3)
 
 
 def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from llara_core.hybrid.adapter import (
     read_manifest,
     save_adapter,
 )
-from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm, HubLlm, Lora
 from tests.conftest import make_llama
@@ -36,7 +36,9 @@ LORA = Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
 
 
 def test_a_local_folder_is_loaded_frozen(llama_folder: Path, llama: LlamaForCausalLM) -> None:
-    model, tokenizer = load_base_llm(FolderLlm(source="folder", path=llama_folder, dtype="float32"), CPU)
+    model = load_base_llm(FolderLlm(source="folder", path=llama_folder, dtype="float32"), CPU)
+    tokenizer, max_length = load_tokenizer(FolderLlm(source="folder", path=llama_folder, dtype="float32"))
+    assert max_length == 1024
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert tokenizer.eos_token == "<eos>"  # noqa: S105
     assert torch.equal(model.lm_head.weight, llama.lm_head.weight)
@@ -155,7 +157,7 @@ def test_weights_in_parts_and_decoders_that_do_not_say_so_are_read(
 ) -> None:
     shutil.copytree(llama_folder, tmp_path / "llm")
     change(tmp_path / "llm")
-    model, _ = load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+    model = load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
     assert torch.equal(model.lm_head.weight, llama.lm_head.weight)
 
 
@@ -304,7 +306,6 @@ def test_an_adapter_comes_back_and_plain_peft_reads_it(
     }
     batch = {
         "input_ids": torch.tensor([[4, 5, 6, 7]]),
-        "attention_mask": torch.ones(1, 4, dtype=torch.long),
         "slot_mask": torch.tensor([[False, True, False, False]]),
         "slot_items": torch.tensor([3]),
         "labels": torch.tensor([[-100, -100, 6, 7]]),
@@ -363,7 +364,7 @@ def test_an_adapter_is_asked_in_modes_that_it_knows(manifest: AdapterManifest) -
     assert chosen == {("text",): "text", ("hybrid",): "hybrid", ("text", "hybrid"): "hybrid"}
     assert {adapter.choose_mode("text") for adapter in known.values()} == {"text"}  # leaves nothing untrained
     assert manifest.choose_mode("hybrid") == "hybrid"
-    with pytest.raises(ArtifactError, match="eval.mode must be text or as_trained .* got hybrid: .* are untrained"):
+    with pytest.raises(ArtifactError, match="eval.mode must be as_trained or text, .* got hybrid"):
         known["text",].choose_mode("hybrid")
 
 
@@ -393,7 +394,7 @@ def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterMa
 
 def test_only_the_lower_layers_are_read(llama_folder: Path, llama: LlamaForCausalLM, tmp_path: Path) -> None:
     base = FolderLlm(source="folder", path=llama_folder, dtype="float32")
-    lower, _ = load_base_llm(base, CPU, layers=1)
+    lower = load_base_llm(base, CPU, layers=1)
     ids = torch.tensor([[4, 5, 6, 7]])
     with torch.no_grad():
         first = llama.model(ids, output_hidden_states=True).hidden_states[1]
@@ -405,7 +406,7 @@ def test_only_the_lower_layers_are_read(llama_folder: Path, llama: LlamaForCausa
 def test_an_adapter_of_the_lower_layers_fits_the_whole_model_and_leaves_the_rest_alone(
     tmp_path: Path, llama_folder: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
 ) -> None:
-    lower, _ = load_base_llm(manifest.llm, CPU, layers=1)
+    lower = load_base_llm(manifest.llm, CPU, layers=1)
     adapted = attach_lora(lower, LORA, manifest.llm, layers=1)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
@@ -418,7 +419,7 @@ def test_an_adapter_of_the_lower_layers_fits_the_whole_model_and_leaves_the_rest
     assert {name.split("layers.")[1][0] for name in weights} == {"0"}
     kinds = {name.split(".lora_")[0].rsplit(".", 1)[1] for name in weights}
     assert kinds == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-    again, _ = load_base_llm(manifest.llm, CPU, layers=1)
+    again = load_base_llm(manifest.llm, CPU, layers=1)
     reloaded = load_adapter(tmp_path, read_manifest(tmp_path, LINEAGE), again, item_embeddings)
     ids = torch.tensor([[4, 5, 6, 7]])
     with torch.no_grad():

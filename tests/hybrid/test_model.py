@@ -22,7 +22,7 @@ def examples(writer: PromptWriter, encoder: PromptEncoder) -> list[tuple[Encoded
     chosen = [(0, [1], [2, 3], 2), (1, [4, 5, 6], [1, 2, 3], 3), (2, [7], [5, 6], 6)]
     return [
         (
-            encoder.encode(writer.compose(t, history, candidates, hybrid=True)),
+            encoder.encode(writer.compose(t, history, candidates, "hybrid")),
             encoder.encode_answer(writer.answer(goal)),
         )
         for t, history, candidates, goal in chosen

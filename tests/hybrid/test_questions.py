@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 from llara_core.hybrid.questions import encode_questions
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.tables.candidates import CandidateSets
 from tests.factories import make_sequences
 
@@ -30,18 +30,20 @@ def writer(params: Params) -> PromptWriter:
     return PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
 
 
-def _ask(writer: PromptWriter, encoder: PromptEncoder, template: int, *, hybrid: bool) -> list[EncodedPrompt]:
-    return encode_questions(SETS, SEQUENCES, writer, encoder, template=template, history_length=3, hybrid=hybrid)
+def _ask(writer: PromptWriter, encoder: PromptEncoder, template: int, mode: Mode) -> list[EncodedPrompt]:
+    return encode_questions(SETS, SEQUENCES, writer, encoder, template=template, history_length=3, mode=mode)
 
 
-@pytest.mark.parametrize("hybrid", [True, False])
+@pytest.mark.parametrize("mode", ["hybrid", "text", "id"])
 def test_a_question_shows_the_user_s_last_items_and_the_stored_candidates(
-    writer: PromptWriter, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerFast, hybrid: bool
+    writer: PromptWriter, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerFast, mode: Mode
 ) -> None:
-    questions = _ask(writer, encoder, 0, hybrid=hybrid)
-    assert [question.slot_items for question in questions] == (SHOWN if hybrid else [[], []])
+    questions = _ask(writer, encoder, 0, mode)
+    assert [question.slot_items for question in questions] == ([[], []] if mode == "text" else SHOWN)
     for question, items in zip(questions, SHOWN, strict=True):
-        assert [int(number) for number in re.findall(r"#(\d)", tokenizer.decode(question.input_ids))] == items
+        assert [int(number) for number in re.findall(r"#(\d)", tokenizer.decode(question.input_ids))] == (
+            [] if mode == "id" else items
+        )
 
 
 @pytest.mark.parametrize(
@@ -50,5 +52,5 @@ def test_a_question_shows_the_user_s_last_items_and_the_stored_candidates(
 def test_all_questions_use_the_chosen_template(
     writer: PromptWriter, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerFast, template: int, beginning: str
 ) -> None:
-    question, _ = _ask(writer, encoder, template, hybrid=False)
+    question, _ = _ask(writer, encoder, template, "text")
     assert tokenizer.decode(question.input_ids).startswith(beginning)

@@ -4,7 +4,7 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.hybrid.recommender_head import RecommenderHead, RecommenderMap
 
 GENERATOR = torch.Generator().manual_seed(0)
 VECTORS = torch.randn(6, 3, generator=GENERATOR)
@@ -27,7 +27,7 @@ def test_item_vectors_are_no_weights() -> None:
 def test_the_start_is_the_ridge_regression_of_scikit_learn() -> None:
     states = torch.randn(50, 4, generator=GENERATOR) * torch.tensor([1.0, 1000.0, 0.1, 1.0]) + 5
     goals = states @ torch.randn(4, 3, generator=GENERATOR) * 0.01 + torch.randn(50, 3, generator=GENERATOR)
-    head = RecommenderHead(4, VECTORS)
+    head = RecommenderMap(4, 3)
     explained = head.fit(states, goals, penalty=7.0)
     scaled = StandardScaler().fit_transform(states.double().numpy())
     reference = Ridge(alpha=7.0).fit(scaled, goals.double().numpy())
@@ -39,7 +39,7 @@ def test_the_start_is_the_ridge_regression_of_scikit_learn() -> None:
 
 
 def test_one_position_alone_gives_its_user_state() -> None:
-    head, goal = RecommenderHead(4, VECTORS), torch.randn(1, 3, generator=GENERATOR)
+    head, goal = RecommenderMap(4, 3), torch.randn(1, 3, generator=GENERATOR)
     states = torch.randn(1, 4, generator=GENERATOR)
     head.fit(states, goal, penalty=1.0)
     torch.testing.assert_close(head(states), goal)
@@ -47,6 +47,6 @@ def test_one_position_alone_gives_its_user_state() -> None:
 
 def test_a_constant_feature_is_no_reason_to_fail() -> None:
     states = torch.cat([torch.randn(20, 2, generator=GENERATOR), torch.ones(20, 1)], dim=1)
-    head = RecommenderHead(3, VECTORS)
+    head = RecommenderMap(3, 3)
     head.fit(states, torch.randn(20, 3, generator=GENERATOR), penalty=1.0)
-    assert head.map.weight.isfinite().all()
+    assert head.weight.isfinite().all()

@@ -36,6 +36,12 @@ _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
 _SPLICE = "llara_core/hybrid/splice.py"
 _ENCODING = "llara_core/prompting/encoding.py"
+_ANSWERS = "llara_core/objectives/answer/prompts.py"
+_LORA = "llara_core/hybrid/lora_linear.py"
+_POINTS = "llara_core/objectives/choice/prompts.py"
+_POINTER = "llara_core/objectives/choice/model.py"
+_CHOOSER = "llara_core/objectives/choice/objective.py"
+_CHOOSING = "llara_core/objectives/choice/respondent.py"
 _ASKING = "llara_core/objectives/answer/asking.py"
 _RESPONDENT = "llara_core/objectives/answer/respondent.py"
 _GENERATION = "llara_core/objectives/answer/generation.py"
@@ -54,10 +60,8 @@ _READER = "llara_core/objectives/stream/respondent.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
-    Mutant(_PLAN, "every prompt hybrid", "hybrid = self.is_hybrid(step)", "hybrid = True"),
-    Mutant(
-        _PLAN, "mode of the step before", "hybrid = self.is_hybrid(step)", "hybrid = self.is_hybrid(max(step - 1, 1))"
-    ),
+    Mutant(_ANSWERS, "every prompt hybrid", "self.mode(step))", '"hybrid")'),
+    Mutant(_ANSWERS, "mode of the step before", "self.mode(step))", "self.mode(max(step - 1, 1)))"),
     Mutant(
         _PLAN, "training on test positions", 'all_positions(sequences, "train",', 'all_positions(sequences, "test",'
     ),
@@ -89,12 +93,10 @@ _EXAMPLES = [
         _PLAN, "target one item too early", "self._examples.positions[chosen])", "self._examples.positions[chosen] - 1)"
     ),
     Mutant(_STEPS, "examples of the step before", "self._step(step + 1)[place]", "self._step(max(step, 1))[place]"),
-    Mutant(_STEPS, "curriculum one step late", "[place], step + 1)", "[place], max(step, 1))"),
+    Mutant(_STEPS, "curriculum one step late", "self.settings.batch_size + 1)", "self.settings.batch_size)"),
     Mutant(_STEPS, "epochs ignored", "params.curriculum.epochs * recipe", "recipe"),
     Mutant(_STEPS, "schedule ignored", "params.curriculum.schedule", '"linear"'),
-    Mutant(
-        _STEPS, "curriculum seed constant", "self.settings.n_steps, self.settings.seed)", "self.settings.n_steps, 0)"
-    ),
+    Mutant(_STEPS, "curriculum seed constant", "settings.n_steps, settings.seed)", "settings.n_steps, 0)"),
     Mutant(_CURRICULUM, "probability 0 at the first step", "return step / n_steps", "return (step - 1) / n_steps"),
     Mutant(_CURRICULUM, "hybrid first, text last", "uniform < hybrid", "uniform > hybrid"),
     Mutant(_CURRICULUM, "one draw for all steps", "_STREAM, step))", "_STREAM, 1))"),
@@ -118,19 +120,19 @@ _OPTIMISATION = [
     Mutant(_TRAINER, "precision ignored", 'mixed_precision("train.precision", params.precision)', '"no"'),
     Mutant(_VALIDATION, "validated on test users", 'sets.of("validation"', 'sets.of("test"'),
     Mutant(_VALIDATION, "validated on every draw", ", n_draws=1)", ")"),
-    Mutant(_VALIDATION, "validated in another mode", '"hybrid" in self.plan.modes', "True"),
+    Mutant(_VALIDATION, "validated in another mode", "self.plan.last_mode", '"hybrid"'),
     Mutant(
         _VALIDATION,
         "answers that aren't the target",
         "for target in sets.targets]",
         "for target in sets.candidates[:, 0]]",
     ),
-    Mutant(_VALIDATION, "both modes hybrid", 'hybrid=mode == "hybrid"', "hybrid=True"),
+    Mutant(_VALIDATION, "both modes hybrid", "mode=mode,", 'mode="hybrid",'),
     Mutant(_VALIDATION, "validated in full precision", "autocast(self._precision)", 'autocast("float32")'),
     Mutant(_TUNING, "the last weights for the best", "watch.restore_best()", "pass"),
-    Mutant(_TUNING, "average ignored", "recipe.average)", "0.0)"),
+    Mutant(_TUNING, "average ignored", "recipe.average,", "0.0,"),
     Mutant(_TUNING, "patience ignored", "validation.patience", "99"),
-    Mutant(_TUNING, "params.seed ignored", "seed_torch(params.seed)  # again", "seed_torch(0)  # again"),
+    Mutant(_TUNING, "params.seed ignored", "seed_torch(params.seed)", "seed_torch(0)"),
     Mutant(_TRAINER, "no warm-up", "warmup_steps=round(params.warmup * n_steps)", "warmup_steps=0"),
     Mutant(_TRAINER, "no clipping", "max_grad_norm=params.max_grad_norm", "max_grad_norm=1e9"),
     Mutant(_TRAINER, "weight decay .5", "weight_decay=params.weight_decay", "weight_decay=0.5"),
@@ -186,7 +188,7 @@ _OPTIMISATION = [
         "range(0, len(ordered) - batch_size, batch_size)",
     ),
     Mutant(_CURVE, "probability of the step before", "settings.schedule, step,", "settings.schedule, step - 1,"),
-    Mutant(_CURVE, "mode of the step before", "is_hybrid(step)", "is_hybrid(step - 1)"),
+    Mutant(_CURVE, "mode of the step before", "self._plan.mode(step)", "self._plan.mode(step - 1)"),
 ]
 
 _CHOICE = [
@@ -214,7 +216,7 @@ _CHOICE = [
     Mutant(_WATCH, "scores not restored", "self.scores = dict(json", "dict(json"),
     Mutant(_WATCH, "patience for one more", "waited >= self", "waited > self"),
     Mutant(_WATCH, "a checkpoint where patience ends", "control.should_save = False", "pass"),
-    Mutant(_WATCH, "measured a step early", "if step * times", "step += 1\n        if step * times"),
+    Mutant(_WATCH, "measured a step early", "if step < self.settings", "step += 1\n        if step < self.settings"),
     Mutant(_WATCH, "a score that is no number", "if not math.isfinite(score):", "if False:"),
     Mutant(_WATCH, "each process by its own score", "broadcast_object_list([self._measure()])", "[self._measure()]"),
     Mutant(_BLENDING, "scales as they are", "centred / np.where(deviation > 0, deviation, 1)", "centred"),
@@ -255,7 +257,7 @@ _TENSORS = [
     ),
     Mutant(_BATCHING, "slot mask shifted", "torch.tensor(prompt.slot_mask)", "torch.tensor(prompt.slot_mask).roll(1)"),
     Mutant(
-        _BATCHING, "padding attended", "attention_mask[row, start : start + len(text)] = 1", "attention_mask[row] = 1"
+        _BATCHING, "padding attended", "torch.arange(width) >= width - lengths", "torch.arange(width) >= 0 * lengths"
     ),
     Mutant(_BATCHING, "prompts padded on the right", "filler_id, left=True)", "filler_id, left=False)"),
     Mutant(
@@ -266,7 +268,7 @@ _TENSORS = [
     Mutant(_PROJECTOR, "first bias left", "self.first.bias.zero_()", "pass"),
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
     Mutant(_QUESTIONS, "always template 0", "compose(template,", "compose(0,"),
-    Mutant(_QUESTIONS, "always hybrid", "hybrid=hybrid", "hybrid=True"),
+    Mutant(_QUESTIONS, "always hybrid", "row.tolist(), mode)", 'row.tolist(), "hybrid")'),
     Mutant(_QUESTIONS, "history one item longer", "sets), history_length)", "sets), history_length + 1)"),
     Mutant(_QUESTIONS, "candidates sorted", "row.tolist()", "sorted(row.tolist())"),
     Mutant(_QUESTIONS, "padding shown as an item", "history[history != PADDING_ID]", "history"),
@@ -302,7 +304,7 @@ _PARTS = [
 ]
 
 _JUDGING = [
-    Mutant(_RESPONDENT, "asked without behavioural tokens", 'hybrid=tuned.mode == "hybrid"', "hybrid=False"),
+    Mutant(_RESPONDENT, "asked without behavioural tokens", "mode=tuned.mode", 'mode="text"'),
     Mutant(
         _RESPONDENT,
         "asked after the last item alone",
@@ -391,12 +393,14 @@ _JUDGING = [
 ]
 
 _READING = [
-    Mutant(_HISTORIES, "a slot of another item", "ItemSlot(int(item))", "ItemSlot(int(items[0]))"),
-    Mutant(_HISTORIES, "slots in text mode", "EncodedPrompt(ids, [False] * len(ids), [])", "prompt"),
-    Mutant(_HISTORIES, "the filler as separator", "ids[place] = self._separator", "pass"),
+    Mutant(_HISTORIES, "a slot of another item", "[item]), ItemSlot(int(item))]", "[item]), ItemSlot(int(items[0]))]"),
+    Mutant(_ENCODING, "slots in text mode", "EncodedPrompt(ids, [False] * len(ids), [])", "prompt"),
+    Mutant(_ENCODING, "the filler as separator", "line_end[-1] if is_slot", "self.filler_id if is_slot"),
+    Mutant(_HISTORIES, "titles in id mode", 'if mode == "id"', "if False"),
+    Mutant(_HISTORIES, "slots in text histories", 'if mode == "text"', "if False"),
     Mutant(_HEAD, "a score for padding", "scores[..., 0] = -torch.inf", "pass"),
     Mutant(_HEAD, "features left at their size", "(features - centre) / scale", "features - centre"),
-    Mutant(_HEAD, "no intercept", "self.map.bias.copy_(middle - centre @ weights)", "self.map.bias.zero_()"),
+    Mutant(_HEAD, "no intercept", "self.bias.copy_(middle - centre @ weights)", "self.bias.zero_()"),
     Mutant(_HEAD, "half the penalty", "penalty * torch.eye", "0.5 * penalty * torch.eye"),
     Mutant(
         _CHUNKS,
@@ -424,7 +428,16 @@ _READING = [
         _STREAMS, "the projector's rate for the head", "(head, self.recipe.head_lr)", "(head, self.recipe.projector_lr)"
     ),
     Mutant(_STREAMS, "negatives by micro-batch", "examples[0].step, np.arange", "examples[0].items[0], np.arange"),
-    Mutant(_STREAMS, "validated as text", 'self._mode: Mode = "hybrid" if', 'self._mode: Mode = "text" if'),
+    Mutant(_STREAMS, "validated as text", "task.chunks, self.plan.last_mode", 'task.chunks, "text"'),
+    Mutant(_STREAMS, "the head's start from one mode", "modes = self.plan.modes", "modes = [self.plan.last_mode]"),
+    Mutant(_STREAMS, "room for half a history", "chunk_tokens < needed", "chunk_tokens < needed / 2"),
+    Mutant(_STREAMS, "room by the shortest title", ".lengths[self._item_ids].mean()", ".lengths[self._item_ids].min()"),
+    Mutant(
+        _STREAM,
+        "a teacher of the whole catalogue",
+        "vectors[1:] if negatives is None else vectors[negatives]",
+        "vectors[1:]",
+    ),
     Mutant(_STREAMS, "dropout while it validates", "        self.model.eval()\n        task", "        task"),
     Mutant(
         _STREAMS,
@@ -449,16 +462,28 @@ _READING = [
         "list_scores(score, sequences, sets, length), weight",
         "list_scores(score, sequences, sets, 1), weight",
     ),
-    Mutant(_TUNING, "all layers tuned", "params.selected_llm, device, layers)", "params.selected_llm, device)"),
+    Mutant(
+        _TUNING,
+        "all layers tuned",
+        "params.selected_llm, choose_device(), layers)",
+        "params.selected_llm, choose_device())",
+    ),
     Mutant(
         _TUNING,
         "the head isn't watched",
         "    watch = Watch(\n        objective.model,",
-        "    watch = Watch(\n        hybrid,",
+        "    watch = Watch(\n        base.hybrid(),",
     ),
-    Mutant(_TUNING, "a teacher with dropout", "recommender.to(device).eval()", "recommender.to(device).train()"),
+    Mutant(
+        _TUNING,
+        "a teacher with dropout",
+        "recommender.to(choose_device()).eval()",
+        "recommender.to(choose_device()).train()",
+    ),
     Mutant(_TUNING, "the manifest without layers", "layers=layers_read(objective.recipe)", "layers=None"),
     Mutant(_TUNING, "modes of steps that weren't kept", "modes_until(last_step)", "modes"),
+    Mutant(_TUNING, "modes of the first step alone", "modes_until(last_step)", "modes_until(1)"),
+    Mutant(_TUNING, "weights chosen before their mode was trained", "_first_step(objective)),", "1),"),
     Mutant(
         _STREAMS,
         "the embedding of an untied recommender",
@@ -489,4 +514,64 @@ _READING = [
     Mutant(_READER, "no numbers accepted", "        require_finite(torch.from_numpy(scores))\n", ""),
 ]
 
-MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_JUDGING]
+_POINTING = [
+    Mutant(_LORA, "no scaling forwards", "alpha=scale)", "alpha=1.0)"),
+    Mutant(_LORA, "no scaling backwards", "up.T.contiguous()).mul_(ctx.scale)", "up.T.contiguous())"),
+    Mutant(_LORA, "B without scaling", "(inner.T @ outer).mul_(ctx.scale).T", "(inner.T @ outer).T"),
+    Mutant(_LORA, "no gradient through LoRA", "(outer @ weight).addmm_(grad_inner, down)", "(outer @ weight)"),
+    Mutant(_LORA, "dropout left out", "isinstance(self.lora_dropout[adapter], torch.nn.Identity)", "True"),
+    Mutant(_POINTS, "pointing at the history", "first = 0 if", "first = 0 if True or"),
+    Mutant(
+        _POINTS,
+        "pointing a token early",
+        "places = slots[first : first + len(drawn.candidates)]",
+        "places = [slot - 1 for slot in slots[first : first + len(drawn.candidates)]]",
+    ),
+    Mutant(_POINTS, "text with slots", 'if mode == "text" else prompt', "if False else prompt"),
+    Mutant(
+        _POINTS,
+        "the end of the padded prompt",
+        "len(example.prompt.input_ids) - 1 for",
+        "max(len(other.prompt.input_ids) for other in prompts) - 1 for",
+    ),
+    Mutant(
+        _POINTER,
+        "no teacher",
+        "+ self.distillation * cross_entropy(scores, taught",
+        "+ 0.0 * cross_entropy(scores, taught",
+    ),
+    Mutant(_POINTER, "the teacher's share twice", "(1 - self.distillation) * cross", "cross"),
+    Mutant(_POINTER, "a mean loss", 'cross_entropy(scores, labels, reduction="sum")', "cross_entropy(scores, labels)"),
+    Mutant(
+        _POINTER,
+        "the teacher at the padding",
+        "(history > 0).sum(dim=1) - 1",
+        "(history > 0).sum(dim=1) * 0 + history.shape[1] - 1",
+    ),
+    Mutant(
+        _POINTER,
+        "input vectors of an untied teacher",
+        "teacher.output_weights[candidates]",
+        "teacher.items.weight[candidates]",
+    ),
+    Mutant(_CHOOSER, "validated in another mode", "prompt, self.plan.last_mode", 'prompt, "text"'),
+    Mutant(
+        _CHOOSER,
+        "validated on training users",
+        'all_positions(sequences, "validation"',
+        'all_positions(sequences, "train"',
+    ),
+    Mutant(_CHOOSER, "negatives of another split", 'asked, "validation", params', 'asked, "train", params'),
+    Mutant(_CHOOSER, "maps from one mode", "modes = self.plan.modes", "modes = [self.plan.last_mode]"),
+    Mutant(_CHOOSER, "penalty ignored", "self.recipe.ridge.penalty", "1e-3"),
+    Mutant(_CHOOSER, "the maps at LoRA's rate", "self.recipe.head_lr", "self.recipe.lr"),
+    Mutant(_CHOOSER, "ties count for the target", "(scores >= own).sum(dim=1) == 1", "(scores > own).sum(dim=1) == 0"),
+    Mutant(_CHOOSING, "another template", "tuned.params.template", "0"),
+    Mutant(_CHOOSING, "longer histories", "tuned.manifest.history_length", "tuned.manifest.history_length + 1"),
+    Mutant(
+        _CHOOSING, "scores in the order of length", "scores[part] = found", "scores[start : start + len(part)] = found"
+    ),
+    Mutant(_CHOOSING, "always as text", "tuned.mode,", '"text",'),
+]
+
+MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_POINTING, *_JUDGING]

@@ -31,7 +31,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/finetuning/test_optimisation.py",
         "tests/finetuning/test_tuning.py",
     ],
+    "llara_core/objectives/answer/prompts.py": _PLANS,
     "llara_core/objectives/answer": ["tests/objectives/answer", "tests/evaluation"],
+    "llara_core/objectives/choice": ["tests/objectives/choice"],
     "llara_core/objectives/stream": ["tests/objectives/stream"],
     "llara_core/objectives": ["tests/objectives", "tests/finetuning"],
     "llara_core/finetuning/watch.py": [

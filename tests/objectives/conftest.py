@@ -1,6 +1,7 @@
 import pytest
 
-from llara_core.objectives.prompt_plan import PromptPlan, PromptSettings
+from llara_core.objectives.answer.prompts import AnswerPlan
+from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
@@ -16,10 +17,17 @@ def sequences() -> Sequences:
 @pytest.fixture(scope="session")
 def settings() -> PromptSettings:
     return PromptSettings(
-        seed=0, schedule="linear", n_steps=6, batch_size=4, n_candidates=3, negatives="outside_recent", history_length=3
+        seed=0,
+        schedule="linear",
+        shown="hybrid",
+        n_steps=6,
+        batch_size=4,
+        n_candidates=3,
+        negatives="outside_recent",
+        history_length=3,
     )
 
 
 @pytest.fixture
-def plan(sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder) -> PromptPlan:
-    return PromptPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
+def plan(sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder) -> AnswerPlan:
+    return AnswerPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)

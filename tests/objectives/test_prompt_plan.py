@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerFast
 
 from llara_core.errors import DataError
 from llara_core.hybrid.batching import pad_examples
-from llara_core.objectives.prompt_plan import AnsweredPrompt, PromptPlan, PromptSettings
+from llara_core.objectives.answer.prompts import AnsweredPrompt, AnswerPlan
+from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Segment
 from llara_core.sequences.windows import Examples, all_positions
@@ -20,7 +21,7 @@ from tests.factories import make_sequences
 
 
 def test_every_training_position_is_used_once_before_any_is_used_again(
-    plan: PromptPlan, encoder: PromptEncoder
+    plan: AnswerPlan, encoder: PromptEncoder
 ) -> None:
     answers = Counter(encoder.decode(plan[i][1]) for i in range(len(plan)))
     # Targets with at least two items before them: 3, 4 and 7, 8, 1. 24 planned examples are four passes and four more.
@@ -29,18 +30,18 @@ def test_every_training_position_is_used_once_before_any_is_used_again(
     assert set(answers.values()) == {4, 5}
 
 
-def test_hybrid_steps_have_slots_and_text_steps_none(plan: PromptPlan) -> None:
+def test_hybrid_steps_have_slots_and_text_steps_none(plan: AnswerPlan) -> None:
     for step in range(1, 7):
         for place in range(4):
             prompt, _ = plan[(step - 1) * 4 + place]
-            n_history = 3 if plan.is_hybrid(step) else 0
-            assert len(prompt.slot_items) in ((2 + 3, n_history + 3) if plan.is_hybrid(step) else (0,))
+            n_history = 3 if (plan.mode(step) == "hybrid") else 0
+            assert len(prompt.slot_items) in ((2 + 3, n_history + 3) if (plan.mode(step) == "hybrid") else (0,))
 
 
 def test_elements_do_not_depend_on_the_order_of_reading(
-    plan: PromptPlan, sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
+    plan: AnswerPlan, sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
-    again = PromptPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
+    again = AnswerPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, settings)
     assert [again[i] for i in reversed(range(len(again)))][::-1] == [plan[i] for i in range(len(plan))]
 
 
@@ -48,7 +49,7 @@ def test_candidates_of_an_example_change_from_pass_to_pass(
     sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
     one = replace(settings, schedule="text_only", batch_size=1, n_steps=20)
-    plan = PromptPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
+    plan = AnswerPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
     assert len({tuple(plan[i][0].input_ids) for i in range(20)}) > 10
 
 
@@ -59,14 +60,14 @@ def test_held_out_items_are_as_often_wrong_answers_as_any_other(
     whole = make_sequences([[1, 2, 3, 4, 5]], ["train"])
     sequences = replace(whole, train_end=np.array([3]), validation_end=np.array([4]))
     many = replace(settings, negatives="outside_history", schedule="hybrid_only", batch_size=100, n_steps=20)
-    plan = PromptPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
+    plan = AnswerPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
     shown = Counter(item for i in range(len(plan)) for item in plan[i][0].slot_items[2:])  # history: 1, 2
     assert shown.pop(3) == 2000
     assert sorted(shown) == [4, 5, 6, 7, 8]
     assert chisquare(list(shown.values())).pvalue > 0.001
 
 
-def test_the_number_of_workers_changes_nothing(plan: PromptPlan, encoder: PromptEncoder) -> None:
+def test_the_number_of_workers_changes_nothing(plan: AnswerPlan, encoder: PromptEncoder) -> None:
     def read(workers: int) -> list[list[int]]:
         def collate(examples: list[AnsweredPrompt]) -> dict[str, Tensor]:
             return pad_examples(*zip(*examples, strict=True), encoder.filler_id)
@@ -91,13 +92,13 @@ def test_each_example_is_tokenised_once_over_all_workers(
     settings: PromptSettings,
     writer: PromptWriter,
     tokenizer: PreTrainedTokenizerFast,
-    plan: PromptPlan,
+    plan: AnswerPlan,
     n_workers: int,
 ) -> None:
     # Micro-batches of one go to the workers in turn, each of which has a plan of its own.
     encoders = [_CountingEncoder(tokenizer, 1024) for _ in range(n_workers)]
     examples = all_positions(sequences, "train", 2)
-    plans = [PromptPlan(sequences, examples, 8, writer, encoder, settings) for encoder in encoders]
+    plans = [AnswerPlan(sequences, examples, 8, writer, encoder, settings) for encoder in encoders]
     assert [plans[i % n_workers][i] for i in range(24)] == [plan[i] for i in range(24)]
     assert sum(encoder.prompts for encoder in encoders) == 24 + n_workers * len(writer.templates)
 
@@ -108,7 +109,7 @@ def test_a_step_goes_from_its_shortest_example_to_its_longest(
 ) -> None:
     # These titles have no punctuation that the tokenizer could join with what follows: parts' lengths add up.
     examples = all_positions(sequences, "train", 1)
-    plan = PromptPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
+    plan = AnswerPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
     lengths = [len(prompt.input_ids) + len(answer) for prompt, answer in map(plan.__getitem__, range(24))]
     steps = [lengths[start : start + 4] for start in range(0, 24, 4)]
     assert steps == [sorted(step) for step in steps]
@@ -120,4 +121,4 @@ def test_no_examples(
 ) -> None:
     none = Examples(sequences.offsets[:0], sequences.offsets[:0])
     with pytest.raises(DataError, match="split.min_history must leave training examples"):
-        PromptPlan(sequences, none, 8, writer, encoder, settings)
+        AnswerPlan(sequences, none, 8, writer, encoder, settings)

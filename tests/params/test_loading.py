@@ -91,7 +91,11 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "method: generation",
             "eval.method must be scoring for train.objective.name stream, got gen",
         ),
-        ("{name: stream}", "{name: streem}", "train.objective.name must be 'answer' or 'stream', got 'streem'"),
+        (
+            "{name: stream}",
+            "{name: streem}",
+            "train.objective.name must be 'answer', 'choice' or 'stream', got 'streem'",
+        ),
         (
             "ties: item_id",
             "ties: name",
@@ -156,9 +160,9 @@ def test_every_float_must_be_finite(tmp_path: Path, endless: str) -> None:
 )
 def test_templates_hold_bare_placeholders(history: str, found: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Prompt(separator=", ", templates=[f"{history}; {{candidates}}"])
+        Prompt(mode="hybrid", separator=", ", templates=[f"{history}; {{candidates}}"])
     assert found in describe_problems(caught.value)
-    assert Prompt(separator=", ", templates=["{{so}} {history}, {item}: {candidates}"]).templates
+    assert Prompt(mode="hybrid", separator=", ", templates=["{{so}} {history}, {item}: {candidates}"]).templates
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,14 @@ def test_lengths_are_those_of_later_items(style: str, mode: str) -> None:
     assert histories.lengths[0] == 0
 
 
+def test_in_id_mode_behavioural_tokens_stand_alone(histories: HistoryEncoder, encoder: PromptEncoder) -> None:
+    found = histories.encode([6, 4, 6], "id")
+    assert found.prompt.input_ids == [encoder.filler_id] * 3
+    assert found.prompt.slot_mask == [True] * 3
+    assert found.prompt.slot_items == [6, 4, 6]
+    assert found.readouts == [0, 1, 2]
+
+
 def test_nothing_can_be_read_of_nothing(histories: HistoryEncoder) -> None:
     with pytest.raises(ModelError, match="a history must have at least one item, got an empty one"):
         histories.encode([], "hybrid")

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from llara_core.hybrid.batching import pad_examples
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.questions import encode_questions
+from llara_core.objectives.answer.prompts import AnsweredPrompt, AnswerPlan
 from llara_core.objectives.objective import Objective, Sources, lora_and_projector
-from llara_core.objectives.prompt_plan import AnsweredPrompt, plan_prompts
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
 
@@ -23,12 +23,11 @@ class AnswerObjective(Objective[AnsweredPrompt]):
     def __init__(self, sources: Sources) -> None:
         """Plan the prompts and encode the validation users' questions."""
         params, sequences = sources.params, sources.tables.sequences
-        self.model: HybridCausalLM = sources.hybrid
         self.recipe = params.objectives.answer
-        self.plan = plan_prompts(params, sequences, sources.writer, sources.encoder)
+        self.plan = AnswerPlan.of(params, self.recipe, sequences, sources.writer, sources.encoder)
         self._filler_id, self._precision = sources.encoder.filler_id, params.train.precision
-        mode: Mode = "hybrid" if "hybrid" in self.plan.modes else "text"
-        self._questions = validation_questions(sources, self.recipe.validation.positions, mode)
+        self._questions = validation_questions(sources, self.recipe.validation.positions, self.plan.last_mode)
+        self.model: HybridCausalLM = sources.hybrid()
 
     def collate(self, examples: Sequence[AnsweredPrompt]) -> dict[str, Tensor]:
         """Stack prompts with their answers, as `pad_examples` does."""
@@ -58,7 +57,7 @@ def validation_questions(sources: Sources, n_questions: int, mode: Mode) -> list
         encoder,
         template=params.eval.template,
         history_length=params.split.history_length,
-        hybrid=mode == "hybrid",
+        mode=mode,
     )
     return list(zip(prompts, answers, strict=True))
 

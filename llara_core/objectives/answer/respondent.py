@@ -28,6 +28,6 @@ class AnswerRespondent(Respondent):
             tuned.encoder,
             template=tuned.params.template,
             history_length=tuned.manifest.history_length,
-            hybrid=tuned.mode == "hybrid",
+            mode=tuned.mode,
         )
         return ask(tuned.hybrid, prompts, sets.candidates, tuned.writer, tuned.encoder, tuned.params)

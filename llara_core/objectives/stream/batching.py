@@ -15,7 +15,7 @@ def pad_histories(histories: Sequence[EncodedHistory], filler_id: int) -> dict[s
     """Stack histories, padded on the right.
 
     Returns:
-        input_ids [B, S], attention_mask [B, S], slot_mask [B, S] bool, slot_items [K], readouts [B, T].
+        input_ids [B, S], slot_mask [B, S] bool, slot_items [K], readouts [B, T].
     """
     batch = pad_on_the_right([history.prompt for history in histories], filler_id)
     return {**batch, "readouts": _pad([history.readouts for history in histories], 0)}

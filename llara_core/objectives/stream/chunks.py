@@ -142,7 +142,7 @@ class ChunkPlan(StepPlan[Chunk, EncodedChunk]):
         return sorted(chunks, key=self._chunker.tokens_of)
 
     def _encode(self, drawn: Chunk, step: int) -> EncodedChunk:
-        return encode_chunk(self._item_ids, drawn, self._encoder, "hybrid" if self.is_hybrid(step) else "text", step)
+        return encode_chunk(self._item_ids, drawn, self._encoder, self.mode(step), step)
 
 
 def encode_chunk(item_ids: np.ndarray, chunk: Chunk, encoder: HistoryEncoder, mode: Mode, step: int) -> EncodedChunk:

@@ -36,17 +36,14 @@ class StreamModel(nn.Module):
         self.distillation = distillation
         self._teacher = [recommender]  # in a list: neither its weights nor its mode are this module's
 
-    def read(
-        self, input_ids: Tensor, attention_mask: Tensor, slot_mask: Tensor, slot_items: Tensor, readouts: Tensor
-    ) -> Tensor:
+    def read(self, input_ids: Tensor, slot_mask: Tensor, slot_items: Tensor, readouts: Tensor) -> Tensor:
         """[B, T, H] the language model's states at readouts [B, T], which have seen what stands before them alone."""
-        states = self.hybrid.states(input_ids, attention_mask, slot_mask, slot_items)
+        states = self.hybrid.states(input_ids, slot_mask, slot_items)
         return states.gather(1, readouts[..., None].expand(-1, -1, states.shape[-1]))
 
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
         slot_mask: Tensor,
         slot_items: Tensor,
         readouts: Tensor,
@@ -60,8 +57,7 @@ class StreamModel(nn.Module):
         same vectors, it needs the teacher's expected vector only: −Σ p_i log softmax_i = log Σ exp(h · v_i) − h · v̄.
 
         Args:
-            input_ids: [B, S].
-            attention_mask: [B, S], 0 at padding.
+            input_ids: [B, S], padded on the right.
             slot_mask: [B, S] bool with K slots.
             slot_items: [K] item ids.
             readouts: [B, T] the place behind each item; any place at padding.
@@ -70,7 +66,7 @@ class StreamModel(nn.Module):
             negatives: [M] uniformly drawn items; without, all items are compared.
         """
         asked = labels != IGNORED
-        states = self.read(input_ids, attention_mask, slot_mask, slot_items, readouts)[asked]
+        states = self.read(input_ids, slot_mask, slot_items, readouts)[asked]
         with torch.autocast(states.device.type, enabled=False):  # sums over a catalogue want all of float32
             user_states, targets, vectors = self.head(states), labels[asked], self.head.item_vectors
             if negatives is None:

@@ -47,11 +47,6 @@ class StreamObjective(Objective[EncodedChunk]):
             sequences.item_ids, spans, self._encoder.lengths, recipe.chunk_tokens, sources.recommender.max_length
         )
         self.plan = ChunkPlan(sequences.item_ids, chunker, self._encoder, step_settings(params, recipe))
-        self._mode: Mode = "hybrid" if "hybrid" in self.plan.modes else "text"
-        head = RecommenderHead(sources.hybrid.width, sources.recommender.output_weights.detach().clone())
-        self.model: StreamModel = StreamModel(
-            sources.hybrid, head.to(sources.hybrid.device), sources.recommender, recipe.distillation
-        )
         self._validation = validation_task(
             sequences,
             self._encoder.lengths,
@@ -61,6 +56,9 @@ class StreamObjective(Objective[EncodedChunk]):
             history_length=params.split.history_length,
             n_positions=recipe.validation.positions,
         )
+        hybrid = sources.hybrid()
+        head = RecommenderHead(hybrid.width, sources.recommender.output_weights.detach().clone())
+        self.model: StreamModel = StreamModel(hybrid, head.to(hybrid.device), sources.recommender, recipe.distillation)
         explained = self._fit_head(chunker, sources)
         LOGGER.info("the head starts with R² %.3f of the recommender's user states", explained)
 
@@ -103,7 +101,7 @@ class StreamObjective(Objective[EncodedChunk]):
         training = self.model.training
         self.model.eval()
         task = self._validation
-        states = torch.cat([states for _, states in self._read(task.chunks)])
+        states = torch.cat([states for _, states in self._read(task.chunks, self.plan.last_mode)])
         scores = self.model.head.scores(self.model.head(states)).cpu()
         self.model.train(training)
         require_finite(scores[:, 1:])
@@ -111,25 +109,26 @@ class StreamObjective(Objective[EncodedChunk]):
 
     @torch.no_grad()
     def _fit_head(self, chunker: Chunker, sources: Sources) -> float:
-        """Fit the head on chunks spread over the training users; returns R²."""
+        """Fit the head on chunks spread over the training users, in turn in all modes of the plan; returns R²."""
         self.model.eval()
         chosen = np.linspace(0, len(chunker) - 1, min(len(chunker), self.recipe.ridge.positions)).round().astype(int)
         chosen = chosen[np.argsort(random_words(self._seed, _RIDGE, chosen), kind="stable")]
         chunks = chunker.cut(chosen, random_words(self._seed, _RIDGE, chosen, 1))
         counts = np.cumsum([chunk.end + 1 - chunk.first_asked for chunk in chunks])
         chunks = chunks[: int(np.searchsorted(counts, self.recipe.ridge.positions)) + 1]
-        parts = list(self._read(chunks))
+        modes = self.plan.modes
+        parts = [part for k, mode in enumerate(modes) for part in self._read(chunks[k :: len(modes)], mode)]
         goals = [sources.recommender(batch["history"])[batch["labels"] >= 0] for batch, _ in parts]
         states = torch.cat([states for _, states in parts])
-        return self.model.head.fit(states, torch.cat(goals), self.recipe.ridge.penalty)
+        return self.model.head.map.fit(states, torch.cat(goals), self.recipe.ridge.penalty)
 
-    def _read(self, chunks: Sequence[Chunk]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Yield batches of chunks, in their order, with the language model's states [P, H] where they are asked."""
-        encode = partial(encode_chunk, self._item_ids, encoder=self._encoder, mode=self._mode, step=0)
+    def _read(self, chunks: Sequence[Chunk], mode: Mode) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """Yield batches of chunks, in order, read in one mode, with the states [P, H] where an item is asked for."""
+        encode = partial(encode_chunk, self._item_ids, encoder=self._encoder, mode=mode, step=0)
         for start in range(0, len(chunks), self.recipe.micro_batch_size):
             batch = self.collate([encode(chunk) for chunk in chunks[start : start + self.recipe.micro_batch_size]])
             batch = {name: tensor.to(self.model.hybrid.device) for name, tensor in batch.items()}
-            names = ("input_ids", "attention_mask", "slot_mask", "slot_items", "readouts")
+            names = ("input_ids", "slot_mask", "slot_items", "readouts")
             with autocast(self._precision):
                 states = self.model.read(*(batch[name] for name in names))
             yield batch, states[batch["labels"] >= 0].float()

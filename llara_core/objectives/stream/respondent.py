@@ -2,15 +2,11 @@
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
-from llara_core.errors import ArtifactError
-from llara_core.hybrid.adapter import HEAD
 from llara_core.hybrid.recommender_head import RecommenderHead
-from llara_core.objectives.asking import Respondent, Tuned
+from llara_core.objectives.asking import Respondent, Tuned, load_head
 from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
@@ -33,10 +29,7 @@ class StreamRespondent(Respondent):
         """
         self._tuned = tuned
         head = RecommenderHead(tuned.hybrid.width, tuned.recommender.output_weights.detach())
-        try:
-            head.map.load_state_dict(load_file(tuned.folder / HEAD))
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise ArtifactError(f"{tuned.folder / HEAD}: not a usable head: {str(error).splitlines()[-1]}") from error
+        load_head(head.map, tuned)
         head = head.to(tuned.hybrid.device)
         self.model = StreamModel(tuned.hybrid, head, tuned.recommender, distillation=0.0).eval()
         self._encoder = HistoryEncoder(tuned.encoder, tuned.writer.titles)

@@ -30,7 +30,7 @@ def model(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> HybridCausalL
 @pytest.fixture
 def prompts(writer: PromptWriter, encoder: PromptEncoder) -> list[EncodedPrompt]:
     return [
-        encoder.encode(writer.compose(0, history, row.tolist(), hybrid=True))
+        encoder.encode(writer.compose(0, history, row.tolist(), "hybrid"))
         for history, row in zip(HISTORIES, CANDIDATES, strict=True)
     ]
 

@@ -109,7 +109,7 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
     sequences = make_sequences([[1, 2, 3, 4, 5, 6, 7, 8] * 3, [8, 7, 6, 5]], ["train", "train"])
     chunker = Chunker(sequences.item_ids, training_spans(sequences, 1), histories.lengths, 40, 99)
     n = len(chunker)
-    settings = StepSettings(seed=3, schedule="linear", n_steps=2, batch_size=n)
+    settings = StepSettings(seed=3, schedule="linear", shown="hybrid", n_steps=2, batch_size=n)
     plan = ChunkPlan(sequences.item_ids, chunker, histories, settings)
     passes = [[plan[step * n + place] for place in range(n)] for step in range(2)]
     for step, examples in enumerate(passes, start=1):
@@ -117,7 +117,7 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
         assert lengths == sorted(lengths)
         assert {example.step for example in examples} == {step}
         assert any(example.items == [8, 7, 6] for example in examples)
-        assert all(bool(example.history.prompt.slot_items) == plan.is_hybrid(step) for example in examples)
+        assert all(bool(example.history.prompt.slot_items) == (plan.mode(step) == "hybrid") for example in examples)
     assert [e.items for e in passes[0]] != [e.items for e in passes[1]]  # cut anew
     again = ChunkPlan(sequences.item_ids, chunker, histories, settings)
     assert [again[i] for i in range(2 * n)] == [plan[i] for i in range(2 * n)]

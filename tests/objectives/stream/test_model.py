@@ -13,7 +13,7 @@ from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Mode
 
-MODES: list[Mode] = ["hybrid", "text"]
+MODES: list[Mode] = ["hybrid", "text", "id"]
 CHUNKS = [([6, 4, 1], [IGNORED, 1, 8]), ([2], [7]), ([3, 5, 5, 8, 7], [5, 5, 8, 7, 2])]
 Make = Callable[[float], StreamModel]
 
@@ -141,4 +141,20 @@ def test_drawn_negatives_estimate_the_loss_over_all_items(make_model: Make, hist
     assert few == pytest.approx(by_hand, rel=1e-4)
 
 
-_READ = ("input_ids", "attention_mask", "slot_mask", "slot_items", "readouts")
+def test_the_teacher_too_compares_with_drawn_negatives(make_model: Make, histories: HistoryEncoder) -> None:
+    model, batch, drawn = make_model(0.6), _batch(histories, "hybrid", CHUNKS), [4, 4, 2]
+    taught = model(**batch, negatives=torch.tensor(drawn)).item()
+    model.distillation = 0.0
+    untaught = model(**batch, negatives=torch.tensor(drawn)).item()
+    [teacher], vectors, by_hand = model._teacher, model.head.item_vectors, 0.0
+    with torch.no_grad():
+        states = model.head(model.read(**{name: batch[name] for name in _READ}))
+        for row, column in (batch["labels"] != IGNORED).nonzero().tolist():
+            believed = teacher(torch.tensor([CHUNKS[row][0][: column + 1]]))[0, column]
+            weights = [float((believed @ vectors[item]).exp()) for item in drawn]
+            expected = sum(w * vectors[item] for w, item in zip(weights, drawn, strict=True)) / sum(weights)
+            by_hand += float(states[row, column] @ (vectors[int(batch["labels"][row, column])] - expected))
+    assert taught - untaught == pytest.approx(0.6 * by_hand, rel=1e-4)
+
+
+_READ = ("input_ids", "slot_mask", "slot_items", "readouts")

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
-from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.hybrid.recommender_head import RecommenderMap
 from llara_core.objectives.objective import Sources
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.objective import StreamObjective
@@ -55,7 +55,7 @@ def build(
         hybrid = build_hybrid(adapted.get_base_model(), vectors, hidden=6)
         tables = Processed(items, sequences, None)
         return StreamObjective(
-            Sources(params.model_copy(update=sections), tables, recommender, hybrid, writer, encoder)
+            Sources(params.model_copy(update=sections), tables, recommender, lambda: hybrid, writer, encoder)
         )
 
     return make
@@ -76,12 +76,12 @@ def test_the_head_starts_from_pairs_of_states_of_the_same_history(
 ) -> None:
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def fit(_: RecommenderHead, states: torch.Tensor, user_states: torch.Tensor, penalty: float) -> float:
+    def fit(_: RecommenderMap, states: torch.Tensor, user_states: torch.Tensor, penalty: float) -> float:
         assert penalty == 7.0
         pairs.extend(zip(states, user_states, strict=True))
         return 0.0
 
-    monkeypatch.setattr(RecommenderHead, "fit", fit)
+    monkeypatch.setattr(RecommenderMap, "fit", fit)
     objective = build(ridge=Ridge(positions=10, penalty=7.0))
     assert len(pairs) >= 10
     known = []
@@ -153,4 +153,4 @@ def test_text_only_training_is_validated_on_text(build: Callable[..., StreamObje
     before = text.validate()
     text.model.hybrid.item_embeddings += 1
     assert text.validate() == before
-    assert build()._mode == "hybrid"
+    assert build().plan.last_mode == "hybrid"

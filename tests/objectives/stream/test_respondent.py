@@ -1,11 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from llara_core.errors import ArtifactError, ModelError
 from llara_core.hybrid.adapter import AdapterManifest
@@ -48,7 +48,6 @@ def respond(
 ) -> Callable[..., tuple[StreamRespondent, StreamModel]]:
     def build(mode: Mode = "hybrid", batch_size: int = 2) -> tuple[StreamRespondent, StreamModel]:
         model = make_model(0.0)
-        save_file({k: v.contiguous() for k, v in model.head.map.state_dict().items()}, tmp_path / "head.safetensors")
         manifest = AdapterManifest(
             llm=BASE,
             objective="stream",
@@ -57,7 +56,7 @@ def respond(
             nouns=params.datasets["ml-100k"].nouns,
             history_length=3,
             projector_hidden=6,
-            modes=["text", "hybrid"],
+            modes=["text", "hybrid", "id"],
             made_from={},
         )
         titles = pa.array(TITLES[1:])
@@ -66,7 +65,9 @@ def respond(
         tables = Processed(items, sequences, None)
         how = params.eval.model_copy(update={"mode": mode, "batch_size": batch_size})
         [recommender] = model._teacher
-        tuned = Tuned(model.hybrid, tmp_path, manifest, recommender, tables, writer, encoder, how)
+        tuned = Tuned(
+            model.hybrid, tmp_path, manifest, model.head.map.state_dict(), recommender, tables, writer, encoder, how
+        )
         return StreamRespondent(tuned), model
 
     return build
@@ -81,7 +82,7 @@ def _slow_scores(model: StreamModel, histories: HistoryEncoder, row: np.ndarray,
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4])
-@pytest.mark.parametrize("mode", ["hybrid", "text"])
+@pytest.mark.parametrize("mode", ["hybrid", "text", "id"])
 def test_scores_are_those_of_each_history_alone(
     respond: Callable[..., tuple[StreamRespondent, StreamModel]], histories: HistoryEncoder, mode: Mode, batch_size: int
 ) -> None:
@@ -105,16 +106,14 @@ def test_the_candidate_of_the_highest_score_is_the_answer(
         assert found.answers[row] == TITLES[found.matched_items[row]]
 
 
-def test_a_head_of_another_width_is_refused(
-    respond: Callable[..., tuple[StreamRespondent, StreamModel]], tmp_path: Path
-) -> None:
+def test_a_head_that_does_not_fit_is_refused(respond: Callable[..., tuple[StreamRespondent, StreamModel]]) -> None:
     respondent, _ = respond()
-    save_file({"weight": torch.zeros(8, 15), "bias": torch.zeros(8)}, tmp_path / "head.safetensors")
-    with pytest.raises(ArtifactError, match=r"head.safetensors: not a usable head: .*weight"):
-        StreamRespondent(respondent._tuned)
-    (tmp_path / "head.safetensors").unlink()
-    with pytest.raises(ArtifactError, match="head.safetensors: not a usable head: No such file"):
-        StreamRespondent(respondent._tuned)
+    for head, found in (
+        ({"weight": torch.zeros(8, 15), "bias": torch.zeros(8)}, "size mismatch for weight"),
+        ({}, 'Missing key.*"weight", "bias"'),
+    ):
+        with pytest.raises(ArtifactError, match=f"head.safetensors: not a usable head: .*{found}"):
+            StreamRespondent(replace(respondent._tuned, head=head))
 
 
 def test_what_computes_no_numbers_is_refused(

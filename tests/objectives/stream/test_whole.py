@@ -1,5 +1,6 @@
 """A stream from params to metrics, against the tuned model in memory that reads one history at a time."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.stats import zscore
 from torch import Tensor, nn
 
 from llara_core.errors import ArtifactError, ModelError, ParamsError
+from llara_core.evaluation import judging
 from llara_core.evaluation.judging import Judged, judge, read_artifacts
 from llara_core.finetuning import tuning
 from llara_core.finetuning.tuning import Tuned, tune
@@ -262,23 +264,84 @@ def test_weights_that_are_no_numbers_are_not_chosen(
         _run(tmp_path, make_params())
 
 
-def test_a_manifest_knows_the_modes_of_the_steps_that_were_kept(
+def _linear(make_params: Callable[..., Params], **changes: Any) -> Params:
+    """Twelve steps of which the first five are text-only, measured after every one."""
+    validation = make_params().objectives.stream.validation.model_copy(update={"times": 12, "patience": 99})
+    return make_params(
+        "linear", batch_size=2, micro_batch_size=2, examples_per_epoch=24, validation=validation, **changes
+    )
+
+
+def test_weights_are_chosen_and_asked_in_one_mode(
+    tmp_path: Path, make_params: Callable[..., Params], histories: HistoryEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first measurement is the best: it isn't taken before the mode has been trained."""
+    monkeypatch.setattr(Watch, "best_step", property(lambda self: min(self.scores)))
+    params = _linear(make_params)
+    tuned, tables, recommender = _run(tmp_path, params)
+    assert [row["mode"] for row in tuned.curve][:7] == ["text"] * 5 + ["hybrid"] * 2
+    assert [row["validation"] is None for row in tuned.curve] == [True] * 5 + [False] * 7
+    assert tuned.report["validation"]["hit_ratio_at_1"]["step"] == 6
+    assert tuned.manifest.modes == ["hybrid", "text"]
+    assert tuned.manifest.choose_mode("as_trained") == "hybrid"
+    test = tables.sets.of("test")
+    ours, _ = _slow_scores(tuned, recommender, histories, test, "hybrid")
+    np.testing.assert_allclose(_judge(tmp_path, params).predictions.scores, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_the_head_starts_from_all_modes_of_the_curriculum(
     tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Watch, "best_step", property(lambda self: min(self.scores)))
-    validation = make_params().objectives.stream.validation.model_copy(update={"times": 12, "patience": 99})
-    params = make_params("linear", batch_size=2, micro_batch_size=2, examples_per_epoch=24, validation=validation)
-    tuned, *_ = _run(tmp_path, params)
-    assert tuned.report["validation"]["hit_ratio_at_1"]["step"] == 1
-    assert tuned.manifest.modes == ["text"]
+    read: list[str] = []
+    original = StreamObjective._read
+
+    def note(self: StreamObjective, chunks: Any, mode: str) -> Any:
+        read.append(mode)
+        return original(self, chunks, mode)
+
+    monkeypatch.setattr(StreamObjective, "_read", note)
+    _run(tmp_path, _linear(make_params))
+    assert read[:2] == ["hybrid", "text"]  # the head's start; then validation
+    assert set(read[2:]) == {"hybrid"}
 
 
 def test_text_is_not_asked_of_a_head_that_never_read_it(tmp_path: Path, make_params: Callable[..., Params]) -> None:
     _run(tmp_path, make_params())
-    with pytest.raises(ArtifactError, match="eval.mode must be hybrid or as_trained .* got text"):
+    with pytest.raises(ArtifactError, match="eval.mode must be as_trained or hybrid, .* got text"):
         _judge(tmp_path, make_params(mode="text"))
 
 
-def test_chunks_must_hold_what_evaluation_shows(tmp_path: Path, make_params: Callable[..., Params]) -> None:
-    with pytest.raises(ParamsError, match=r"chunk_tokens must be ≥ \d+, as many as split.history_length 3 items take"):
-        _run(tmp_path, make_params(chunk_tokens=5))
+def test_a_head_of_another_recommender_is_refused_before_the_model_is_loaded(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned, *_ = _run(tmp_path, make_params())
+
+    def load(*_: Any) -> None:
+        pytest.fail("loaded")
+
+    monkeypatch.setattr(judging, "load_base_llm", load)
+    dim, width = tuned.head["weight"].shape
+    for shape in ((dim + 1, width), (dim, width + 1)):
+        head = {"weight": torch.zeros(shape), "bias": torch.zeros(shape[0])}
+        shutil.rmtree(tmp_path / "adapter")
+        (tmp_path / "adapter").mkdir()
+        save_adapter(tmp_path / "adapter", tuned.adapted, tuned.model.projector, tuned.manifest, head)
+        found = rf"head.safetensors: (weight|bias) must have shape \({dim},.*\), got \({shape[0]}"
+        with pytest.raises(ArtifactError, match=found):
+            _judge(tmp_path, make_params())
+
+
+def test_chunks_must_hold_what_evaluation_shows(
+    tmp_path: Path, make_params: Callable[..., Params], histories: HistoryEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = [len(histories.encode([1, item], "hybrid").prompt.input_ids) for user in LISTS for item in user]
+    first = len(histories.encode([1], "hybrid").prompt.input_ids)
+    needed = int(np.ceil(LENGTH * (np.mean(lengths) - first)))
+    monkeypatch.setattr(tuning, "load_base_llm", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(
+        ParamsError, match=f"chunk_tokens must be ≥ {needed}, as many as split.history_length 3 items take"
+    ):
+        _run(tmp_path, make_params(chunk_tokens=needed - 1))
+    monkeypatch.undo()
+    (tmp_path / "enough").mkdir()
+    _run(tmp_path / "enough", make_params(chunk_tokens=needed))

@@ -1,0 +1,17 @@
+"""Prompts with what answers them."""
+
+from llara_core.objectives.prompt_plan import DrawnPrompt, PromptPlan
+from llara_core.prompting.encoding import EncodedPrompt
+
+AnsweredPrompt = tuple[EncodedPrompt, list[int]]
+"""A prompt with its answer's token ids."""
+
+
+class AnswerPlan(PromptPlan[AnsweredPrompt]):
+    """Prompts with their targets' titles."""
+
+    def _encode(self, drawn: DrawnPrompt, step: int) -> AnsweredPrompt:
+        segments = self._writer.compose(drawn.template, drawn.history, drawn.candidates, self.mode(step))
+        return self._encoder.encode(segments, drawn.name), self._encoder.encode_answer(
+            self._writer.answer(drawn.target)
+        )

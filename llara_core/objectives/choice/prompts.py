@@ -1,0 +1,70 @@
+"""Prompts whose candidates can be pointed at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import Formatter
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from llara_core.hybrid.batching import pad_on_the_right
+from llara_core.objectives.prompt_plan import DrawnPrompt, PromptPlan
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import Mode, PromptWriter
+
+
+@dataclass(frozen=True)
+class ChoicePrompt:
+    """A prompt with C candidates.
+
+    Attributes:
+        prompt: what the model reads.
+        places: [C] of the token behind each candidate.
+        history: item ids, the latest last.
+        candidates: [C] item ids.
+        target: index of the right candidate.
+    """
+
+    prompt: EncodedPrompt
+    places: list[int]
+    history: list[int]
+    candidates: list[int]
+    target: int
+
+
+def encode_choice(drawn: DrawnPrompt, mode: Mode, writer: PromptWriter, encoder: PromptEncoder) -> ChoicePrompt:
+    """Put a prompt into tokens; in text mode a line's end stands where behavioural tokens stand."""
+    shown: Mode = "hybrid" if mode == "text" else mode
+    prompt = encoder.encode(writer.compose(drawn.template, drawn.history, drawn.candidates, shown), drawn.name)
+    slots = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot]
+    fields = [field for _, field, _, _ in Formatter().parse(writer.templates[drawn.template])]
+    first = 0 if fields.index("candidates") < fields.index("history") else len(drawn.history)
+    places = slots[first : first + len(drawn.candidates)]
+    target = drawn.candidates.index(drawn.target)
+    read = encoder.without_slots(prompt) if mode == "text" else prompt
+    return ChoicePrompt(read, places, drawn.history, drawn.candidates, target)
+
+
+class ChoicePlan(PromptPlan[ChoicePrompt]):
+    """Prompts whose candidates can be pointed at."""
+
+    def _encode(self, drawn: DrawnPrompt, step: int) -> ChoicePrompt:
+        return encode_choice(drawn, self.mode(step), self._writer, self._encoder)
+
+
+def pad_choices(prompts: Sequence[ChoicePrompt], filler_id: int) -> dict[str, Tensor]:
+    """Stack prompts, padded on the right.
+
+    Returns:
+        input_ids [B, S], slot_mask [B, S] bool, slot_items [K], ends [B] the last token, places [B, C], history [B, L]
+        padded on the right with 0, candidates [B, C], labels [B].
+    """
+    return {
+        **pad_on_the_right([example.prompt for example in prompts], filler_id),
+        "ends": torch.tensor([len(example.prompt.input_ids) - 1 for example in prompts]),
+        "places": torch.tensor([example.places for example in prompts]),
+        "history": pad_sequence([torch.tensor(example.history) for example in prompts], batch_first=True),
+        "candidates": torch.tensor([example.candidates for example in prompts]),
+        "labels": torch.tensor([example.target for example in prompts]),
+    }

@@ -1,0 +1,168 @@
+"""A choice from params to metrics, on the artifacts that streams are tested with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from llara_core.errors import ArtifactError, ModelError
+from llara_core.finetuning import tuning
+from llara_core.objectives.choice.objective import ChoiceObjective
+from llara_core.objectives.choice.prompts import pad_choices
+from llara_core.params.objectives import ObjectiveChoice
+from llara_core.params.objectives import Ridge as RidgeParams
+from llara_core.params.params import Params
+from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.segments import PromptWriter
+from tests.objectives.stream.test_whole import LENGTH, LISTS, _judge, _run, make_params  # noqa: F401
+
+Make = Callable[..., Params]
+
+
+@pytest.fixture
+def make(make_params: Make) -> Make:  # noqa: F811
+    def build(schedule: str = "hybrid_only", mode: str = "as_trained", shown: str = "hybrid", **own: Any) -> Params:
+        params = make_params(schedule, mode)
+        small = {"examples_per_epoch": 8, "batch_size": 4, "micro_batch_size": 2, "layers": 1, "average": 0.5}
+        small |= {"lr": 0.02, "projector_lr": 0.02, "head_lr": 0.02, "ridge": RidgeParams(positions=6, penalty=2.0)}
+        choice = params.objectives.choice.model_copy(update=small | own)
+        return params.model_copy(
+            update={
+                "objectives": params.objectives.model_copy(update={"choice": choice}),
+                "train": params.train.model_copy(update={"objective": ObjectiveChoice(name="choice")}),
+                "prompt": params.prompt.model_copy(update={"mode": shown}),
+                "eval": params.eval.model_copy(update={"mode": mode, "batch_size": 2, "draws": 2, "template": 1}),
+            }
+        )
+
+    return build
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[ChoiceObjective]:
+    objectives: list[ChoiceObjective] = []
+    original = tuning.build_objective
+
+    def note(name: str, sources: Any) -> ChoiceObjective:
+        objectives.append(original(name, sources))
+        return objectives[0]
+
+    monkeypatch.setattr(tuning, "build_objective", note)
+    return objectives
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shown", "read_as"),
+    [("hybrid_only", "hybrid", "hybrid"), ("text_only", "hybrid", "text"), ("hybrid_only", "id", "id")],
+)
+def test_what_is_judged_is_what_was_tuned(
+    tmp_path: Path,
+    make: Make,
+    built: list[ChoiceObjective],
+    encoder: PromptEncoder,
+    writer: PromptWriter,
+    schedule: str,
+    shown: str,
+    read_as: str,
+) -> None:
+    params = make(schedule, shown=shown)
+    tuned, tables, _ = _run(tmp_path, params)
+    found = _judge(tmp_path, params)
+    sets = tables.sets.of("test", n_draws=2)
+    assert found.sets.candidates.tolist() == sets.candidates.tolist()
+    [objective] = built
+    model = objective.model.eval()
+    sequences = tables.sequences
+    for row, (user, position) in enumerate(zip(sets.user_ids, sets.positions, strict=True)):
+        history = sequences.items_of(user - 1)[max(0, position - LENGTH) : position].tolist()
+        candidates = sets.candidates[row].tolist()
+        segments = writer.compose(1, history, candidates, "hybrid" if read_as == "text" else read_as)
+        prompt = encoder.encode(segments)
+        slots = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot][len(history) :]
+        read = encoder.without_slots(prompt) if read_as == "text" else prompt
+        with torch.no_grad():
+            states = model.hybrid.states(
+                torch.tensor([read.input_ids]), torch.tensor([read.slot_mask]), torch.tensor(read.slot_items).long()
+            )[0]
+            scores = model.maps.item(states[slots]) @ model.maps.user(states[-1])
+        np.testing.assert_allclose(found.predictions.scores[row], scores, rtol=1e-4, atol=1e-5)
+        assert found.predictions.matched_items[row] == candidates[int(scores.argmax())]
+    assert set(tuned.head) == {"user.weight", "user.bias", "item.weight", "item.bias"}
+    assert "llara_with_recommender" in found.metrics
+    assert tuned.report["validation"]["hit_ratio_at_1"]["tuned"] == pytest.approx(objective.validate())
+
+
+def test_validation_is_the_share_of_its_prompts_that_are_right(
+    tmp_path: Path, make: Make, built: list[ChoiceObjective]
+) -> None:
+    _run(tmp_path, make())
+    [objective] = built
+    # Leave one out: the last but one item of the users who have three and more, each once.
+    expected = sorted((user[: len(user) - 2][-LENGTH:], user[-2]) for user in LISTS if len(user) >= 3)
+    asked = [(prompt.history, prompt.candidates[prompt.target]) for prompt in objective._validation]
+    assert sorted(asked) == expected
+    hits = 0
+    for prompt in objective._validation:
+        assert len(set(prompt.candidates)) == 3
+        assert not set(prompt.candidates) & set(prompt.history) - {prompt.candidates[prompt.target]}
+        batch = pad_choices([prompt], 1)
+        names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
+        with torch.no_grad():
+            scores = objective.model.eval().maps(*objective.model.read(*(batch[name] for name in names)))[0]
+        hits += int(scores.argmax()) == prompt.target
+    assert objective.validate() == hits / len(expected)
+
+
+def test_the_maps_start_at_the_ridge_regressions_of_scikit_learn(
+    tmp_path: Path, make: Make, built: list[ChoiceObjective]
+) -> None:
+    still = {"lr": 1e-30, "projector_lr": 1e-30, "head_lr": 1e-30}
+    tuned, _, recommender = _run(tmp_path, make("linear", ridge=RidgeParams(positions=7, penalty=2.0), **still))
+    [objective] = built
+    model = objective.model.eval()
+    modes = objective.plan.modes
+    ends, places, users, items = [], [], [], []
+    for index in range(7):
+        drawn = objective.plan.drawn(index)
+        batch = pad_choices([objective._encode(drawn, modes[index % len(modes)])], 1)
+        names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
+        with torch.no_grad():
+            end, place = model.read(*(batch[name] for name in names))
+            users.append(recommender(torch.tensor([drawn.history]))[0, -1].numpy())
+            items += list(recommender.output_weights[drawn.candidates].numpy())
+        ends.append(end[0].numpy())
+        places += list(place[0].numpy())
+    for name, features, goals in (("user", ends, users), ("item", places, items)):
+        scaler = StandardScaler().fit(features)
+        reference = Ridge(alpha=2.0).fit(scaler.transform(features), goals)
+        found = getattr(model.maps, name)(torch.tensor(np.array(features))).detach()
+        np.testing.assert_allclose(found, reference.predict(scaler.transform(features)), rtol=1e-3, atol=1e-3)
+    assert set(tuned.manifest.modes) == set(modes)
+
+
+def test_groups_have_their_rates(tmp_path: Path, make: Make, built: list[ChoiceObjective]) -> None:
+    _run(tmp_path, make(lr=0.1, projector_lr=0.2, head_lr=0.3))
+    groups = built[0].rates()
+    assert [rate for _, rate in groups] == [0.1, 0.2, 0.3]
+    grouped = [id(weight) for weights, _ in groups for weight in weights]
+    assert sorted(grouped) == sorted(id(weight) for weight in built[0].model.parameters() if weight.requires_grad)
+
+
+def test_modes_that_were_not_trained_are_not_asked(tmp_path: Path, make: Make) -> None:
+    _run(tmp_path, make(shown="id"))
+    for mode in ("hybrid", "text"):
+        with pytest.raises(ArtifactError, match=f"eval.mode must be as_trained or id, .* got {mode}"):
+            _judge(tmp_path, make(mode=mode, shown="id"))
+
+
+def test_what_computes_no_numbers_is_refused(tmp_path: Path, make: Make, built: list[ChoiceObjective]) -> None:
+    _run(tmp_path, make())
+    with torch.no_grad():
+        built[0].model.maps.user.bias[0] = torch.nan
+    with pytest.raises(ModelError, match="must be finite numbers, got nan"):
+        built[0].validate()
