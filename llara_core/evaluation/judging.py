@@ -87,12 +87,14 @@ def judge(params: Params, artifacts: Artifacts) -> Judged:
         ArtifactError: the adapter's objective doesn't fit eval.method.
     """
     tables, length = artifacts.tables, artifacts.manifest.history_length
-    respondent = _respondent(params.eval, artifacts)
+    respondent = build_asked(params.eval, artifacts)
     all_sets = tables.sets.of("test")
     sets = respondent.choose(all_sets)
     predictions = respondent.answer(sets)
     matched = predictions.matched_items
     judged = answer_metrics(matched == sets.targets, matched != NO_ITEM, sets.user_ids)
+    cold = tables.items.popularity[sets.targets] == 0
+    judged |= _cold(matched == sets.targets, cold)
     metrics: dict[str, dict[str, Any]] = {"llara": {"method": params.eval.method, **judged}}
     scorers = _scorers(params, artifacts)
     if predictions.scores is not None:
@@ -101,12 +103,19 @@ def judge(params: Params, artifacts: Artifacts) -> Judged:
         )
     for name, score in scorers.items():
         metrics[name] = candidate_metrics(score, tables.sequences, sets, length)
+        correct = ranks(list_scores(score, tables.sequences, sets, length), sets.target_indices) == 1
+        metrics[name] |= _cold(correct, cold)
         if len(sets) < len(all_sets):
             metrics[f"{name}_all_draws"] = candidate_metrics(score, tables.sequences, all_sets, length)
     return Judged(sets, predictions, metrics)
 
 
-def _respondent(params: Eval, artifacts: Artifacts) -> Respondent:
+def build_asked(params: Eval, artifacts: Artifacts) -> Respondent:
+    """Load the tuned language model, ready to answer.
+
+    Raises:
+        ArtifactError: the adapter's objective or modes don't fit params, or it lacks what it needs.
+    """
     manifest, tables = artifacts.manifest, artifacts.tables
     if params.method == "generation" and manifest.objective != "answer":
         raise ArtifactError(
@@ -114,7 +123,7 @@ def _respondent(params: Eval, artifacts: Artifacts) -> Respondent:
             "generation"
         )
     manifest.choose_mode(params.mode)  # refuses before anything is loaded
-    head = read_head(artifacts.adapter, artifacts.recommender.output_weights.shape[1])
+    head = read_head(artifacts.adapter, artifacts.recommender.output_weights)
     tokenizer, max_length = load_tokenizer(manifest.llm)
     llm = load_base_llm(manifest.llm, choose_device(), manifest.layers)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
@@ -138,7 +147,14 @@ def _judge_together(
     weight = choose_weight(answered, list_scores(score, sequences, asked, length), asked.target_indices)
     together = blend(scores, list_scores(score, sequences, sets, length), weight)
     rank = ranks(together, sets.target_indices)
-    return {"weight": weight, **answer_metrics(rank == 1, np.ones(len(sets), dtype=bool), sets.user_ids)}
+    cold = artifacts.tables.items.popularity[sets.targets] == 0
+    judged = answer_metrics(rank == 1, np.ones(len(sets), dtype=bool), sets.user_ids)
+    return {"weight": weight, **judged, **_cold(rank == 1, cold)}
+
+
+def _cold(correct: np.ndarray, cold: np.ndarray) -> dict[str, float | int]:
+    """HitRatio@1 of targets without training interactions, and their number; nothing where there are none."""
+    return {"hit_ratio_at_1_cold": float(correct[cold].mean()), "n_cold": int(cold.sum())} if cold.any() else {}
 
 
 def _scorers(params: Params, artifacts: Artifacts) -> dict[str, Scorer]:

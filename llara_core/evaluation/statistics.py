@@ -56,6 +56,30 @@ def mean_with_interval(values: np.ndarray, users: np.ndarray) -> tuple[float, fl
     return mean, max(0.0, mean - half), min(1.0, mean + half)
 
 
+def difference_with_interval(first: np.ndarray, second: np.ndarray, users: np.ndarray) -> tuple[float, float, float]:
+    """Mean of first − second and its 95 % interval by Student's t, paired, with users as clusters.
+
+    Args:
+        first: [R] values of one model.
+        second: [R] of another on the same examples.
+        users: [R] the user of each example.
+
+    Returns:
+        mean, low, high.
+
+    Raises:
+        ValueError: the examples have fewer than two users.
+    """
+    values = first - second
+    _, clusters, sizes = np.unique(users, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise ValueError(f"users must be two or more, got {len(sizes)}")
+    mean = float(values.mean())
+    deviation = np.sqrt(_ratio_variance(mean, np.bincount(clusters, weights=values), sizes))
+    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(sizes) - 1) * deviation)
+    return mean, mean - half, mean + half
+
+
 def _ratio_variance(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
     """Between-user variance of Σ totals / Σ sizes."""
     n_users = len(sizes)

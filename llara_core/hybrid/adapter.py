@@ -32,6 +32,8 @@ from llara_core.tables.lineage import Lineage, require_lineage
 
 _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
 HEAD = "head.safetensors"
+ITEM_VECTORS = "item_vectors"
+"""In a head: [n + 1, D], where not all are the recommender's."""
 _LORA, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
@@ -175,11 +177,12 @@ def load_adapter(
     return model.eval()
 
 
-def read_head(folder: Path, dim: int) -> dict[str, Tensor]:
+def read_head(folder: Path, item_vectors: Tensor) -> dict[str, Tensor]:
     """Read the objective's own weights, by name; none where it has none.
 
     Raises:
-        ArtifactError: they can't be read, or don't lead from the width of the adapter's language model to `dim`.
+        ArtifactError: they can't be read, or don't lead from the width of the adapter's language model into the space
+            of the recommender's item_vectors [n + 1, D].
     """
     path = folder / HEAD
     if not path.is_file():
@@ -189,7 +192,8 @@ def read_head(folder: Path, dim: int) -> dict[str, Tensor]:
     except (OSError, KeyError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: not a usable head: {str(error).splitlines()[0]}") from error
     for name, weight in weights.items():
-        expected = (dim, width)[: weight.dim()]
+        maps = (item_vectors.shape[1], width)
+        expected = tuple(item_vectors.shape) if name == ITEM_VECTORS else maps[: weight.dim()]
         if tuple(weight.shape) != expected:
             raise ArtifactError(f"{path}: {name} must have shape {expected}, got {tuple(weight.shape)}")
     return weights

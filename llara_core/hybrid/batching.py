@@ -61,3 +61,8 @@ def _stack(
         slot_mask[row, start : start + len(prompt.slot_mask)] = torch.tensor(prompt.slot_mask)
     slot_items = torch.tensor([item for prompt in prompts for item in prompt.slot_items], dtype=torch.long)
     return {"input_ids": input_ids, "slot_mask": slot_mask, "slot_items": slot_items}
+
+
+def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Bring a batch to where the model is."""
+    return {name: tensor.to(device) for name, tensor in batch.items()}

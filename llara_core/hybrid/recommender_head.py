@@ -40,7 +40,12 @@ class RecommenderMap(nn.Linear):
 
 
 class RecommenderHead(nn.Module):
-    """A map of user states, and the recommender's item vectors, which score its result."""
+    """A map of user states, and the recommender's item vectors, which score its result.
+
+    Attributes:
+        item_vectors: [n + 1, D] by item id, a constant.
+        rivals: [m + 1] ids of the items that are compared in training, 0 before them; None: all.
+    """
 
     def __init__(self, llm_dim: int, item_vectors: Tensor) -> None:
         """Take item_vectors [n + 1, D] by item id, a constant."""
@@ -48,6 +53,18 @@ class RecommenderHead(nn.Module):
         self.map = RecommenderMap(llm_dim, item_vectors.shape[1])
         self.register_buffer("item_vectors", item_vectors, persistent=False)
         self.item_vectors: Tensor
+        self.register_buffer("rivals", None, persistent=False)
+        self.rivals: Tensor | None
+
+    def replace(self, items: Tensor, vectors: Tensor) -> None:
+        """Give `items` [k] the `vectors` [k, D], and take them out of the comparison in training.
+
+        As wrong answers of every example, which items without interactions are, they would be learnt to be avoided.
+        """
+        self.item_vectors[items] = vectors.to(self.item_vectors)
+        stays = torch.ones(len(self.item_vectors), dtype=torch.bool, device=self.item_vectors.device)
+        stays[items] = False
+        self.rivals = stays.nonzero()[:, 0]
 
     def forward(self, states: Tensor) -> Tensor:
         """Map the language model's states [*, H] to user states [*, D], in float32."""

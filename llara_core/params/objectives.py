@@ -82,11 +82,23 @@ class Sampled(Section):
     negatives: PositiveInt
 
 
+class TitleVectors(Section):
+    """Items with fewer than `below` training interactions get the vector that their title lets expect.
+
+    It is the ridge regression, with a `penalty` on unit features, of the other items' vectors on the states of the
+    untrained language model behind their titles.
+    """
+
+    below: PositiveInt
+    penalty: PositiveFloat
+
+
 class Stream(RecipeWithHead):
     """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one."""
 
     chunk_tokens: PositiveInt
     sampled: Sampled
+    title_vectors: TitleVectors | None
 
 
 class Objectives(Section):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from llara_core.evaluation.metrics import answer_metrics
-from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
+from llara_core.evaluation.statistics import difference_with_interval, mean_with_interval, share_with_interval
 
 
 def _share(hits_of_users: list[list[int]]) -> tuple[float, float, float]:
@@ -49,6 +49,20 @@ def test_a_mean_over_users_with_unequal_numbers_of_draws() -> None:
     # Closer together, so that neither end is cut: residuals .05, -.05, 0: a tenth of that.
     mean, low, high = mean_with_interval(np.array([0.55, 0.45, 0.5, 0.5]), np.array([1, 2, 3, 3]))
     assert (mean, low, high) == pytest.approx((0.5, 0.5 - half / 10, 0.5 + half / 10), abs=1e-6)
+
+
+def test_a_paired_difference_of_users_with_unequal_numbers_of_draws() -> None:
+    # Differences 1, 1 | 0 | 0: mean .5; residuals 1, -.5, -.5: variance 3/2 · 1.5 / 4² = .375²
+    first, second = np.array([1.0, 0.9, 0.5, 0.25]), np.array([0.0, -0.1, 0.5, 0.25])
+    half = 4.302653 * 0.375
+    assert difference_with_interval(first, second, np.array([1, 1, 2, 3])) == pytest.approx(
+        (0.5, 0.5 - half, 0.5 + half)
+    )
+    assert difference_with_interval(second, first, np.array([1, 1, 2, 3])) == pytest.approx(
+        (-0.5, -0.5 - half, -0.5 + half)
+    )
+    with pytest.raises(ValueError, match="users must be two or more, got 1"):
+        difference_with_interval(first, second, np.array([4, 4, 4, 4]))
 
 
 def test_metrics_count_sets_and_users() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from llara_core.errors import DataError
+from llara_core.hybrid.batching import to_device
 from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.prompts import ChoicePlan, ChoicePrompt, encode_choice, pad_choices
 from llara_core.objectives.numbers import require_finite
@@ -97,7 +98,7 @@ class ChoiceObjective(Objective[ChoicePrompt]):
         """Yield batches of prompts with the language model's states at their ends [B, H] and candidates [B, C, H]."""
         for start in range(0, len(prompts), self.recipe.micro_batch_size):
             batch = self.collate(prompts[start : start + self.recipe.micro_batch_size])
-            batch = {name: tensor.to(self.model.hybrid.device) for name, tensor in batch.items()}
+            batch = to_device(batch, self.model.hybrid.device)
             names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
             with autocast(self._precision):
                 ends, places = self.model.read(*(batch[name] for name in names))

@@ -63,27 +63,30 @@ class StreamModel(nn.Module):
             readouts: [B, T] the place behind each item; any place at padding.
             history: [B, T] item ids, padded on the right with 0.
             labels: [B, T] the item that follows, IGNORED where it doesn't count.
-            negatives: [M] uniformly drawn items; without, all items are compared.
+            negatives: [M] items drawn uniformly from those that are compared; without, they all are.
         """
         asked = labels != IGNORED
         states = self.read(input_ids, slot_mask, slot_items, readouts)[asked]
         with torch.autocast(states.device.type, enabled=False):  # sums over a catalogue want all of float32
             user_states, targets, vectors = self.head(states), labels[asked], self.head.item_vectors
+            if (rivals := self.head.rivals) is not None:
+                vectors, targets = vectors[rivals], torch.searchsorted(rivals, targets)
+                negatives = None if negatives is None else torch.searchsorted(rivals, negatives)
             if negatives is None:
                 loss = full_cross_entropy(user_states, targets, vectors, _VOCABULARY_CHUNK)
             else:
                 uniform = vectors.new_full((len(vectors),), -math.log(len(vectors) - 1))
                 loss = sampled_softmax(user_states, targets, vectors, negatives, uniform)
             if self.distillation:
-                expected = self._expected_vectors(history, negatives)[asked]
+                expected = self._expected_vectors(history, vectors, negatives)[asked]
                 loss = loss + self.distillation * (user_states * (vectors[targets] - expected)).sum()
         return loss
 
     @torch.no_grad()
-    def _expected_vectors(self, history: Tensor, negatives: Tensor | None) -> Tensor:
-        """[B, T, D] the mean item vector under the recommender's probabilities of what follows each item."""
+    def _expected_vectors(self, history: Tensor, vectors: Tensor, negatives: Tensor | None) -> Tensor:
+        """[B, T, D] the mean of `vectors` [m + 1, D] under the recommender's probabilities of what follows."""
         [teacher] = self._teacher
-        states, vectors = teacher(history), self.head.item_vectors
+        states = teacher(history)
         among = vectors[1:] if negatives is None else vectors[negatives]
         parts = [(rows @ among.T).softmax(dim=1) @ among for rows in states.flatten(0, 1).split(_TEACHER_ROWS)]
         return torch.cat(parts).view(*history.shape, -1)

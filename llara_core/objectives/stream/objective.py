@@ -8,16 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from llara_core.errors import ParamsError
-from llara_core.hybrid.recommender_head import RecommenderHead
+from llara_core.errors import DataError, ParamsError
+from llara_core.hybrid.adapter import ITEM_VECTORS
+from llara_core.hybrid.batching import IGNORED, to_device
+from llara_core.hybrid.recommender_head import RecommenderHead, RecommenderMap
 from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.objective import Objective, Sources, lora_and_projector
 from llara_core.objectives.step_plan import step_settings
-from llara_core.objectives.stream.batching import pad_chunks
+from llara_core.objectives.stream.batching import pad_chunks, pad_histories
 from llara_core.objectives.stream.chunks import Chunk, Chunker, ChunkPlan, EncodedChunk, encode_chunk, training_spans
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.objectives.stream.validation import expected_hits, validation_task
-from llara_core.params.objectives import Stream
+from llara_core.params.objectives import Stream, TitleVectors
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
@@ -59,6 +61,8 @@ class StreamObjective(Objective[EncodedChunk]):
         hybrid = sources.hybrid()
         head = RecommenderHead(hybrid.width, sources.recommender.output_weights.detach().clone())
         self.model: StreamModel = StreamModel(hybrid, head.to(hybrid.device), sources.recommender, recipe.distillation)
+        if recipe.title_vectors is not None:
+            self._replace_rare_vectors(sources.tables.items.popularity, recipe.title_vectors)
         explained = self._fit_head(chunker, sources)
         LOGGER.info("the head starts with R² %.3f of the recommender's user states", explained)
 
@@ -72,14 +76,24 @@ class StreamObjective(Objective[EncodedChunk]):
             )
 
     def collate(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
-        """Stack chunks, as `pad_chunks` does, and draw the negatives of their step where not all items are compared."""
-        chunks = [example.history for example in examples]
-        items, following = [example.items for example in examples], [example.following for example in examples]
-        batch = pad_chunks(chunks, items, following, self._filler_id)
+        """Stack chunks, as `pad_chunks` does, and draw the negatives of their step where not all items are compared.
+
+        Items that aren't compared with others are no targets either.
+        """
+        batch, rivals = self._stack(examples), self.model.head.rivals
+        if rivals is not None:
+            is_rival = torch.isin(batch["labels"], rivals.cpu())
+            batch["labels"] = torch.where(is_rival, batch["labels"], IGNORED)
         if self._n_items > self.recipe.sampled.beyond:
             words = random_words(self._seed, _NEGATIVES, examples[0].step, np.arange(self.recipe.sampled.negatives))
-            batch["negatives"] = torch.from_numpy(1 + random_integers(words, self._n_items))
+            drawn = torch.from_numpy(1 + random_integers(words, self._n_items if rivals is None else len(rivals) - 1))
+            batch["negatives"] = drawn if rivals is None else rivals.cpu()[drawn]
         return batch
+
+    def _stack(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
+        chunks = [example.history for example in examples]
+        items, following = [example.items for example in examples], [example.following for example in examples]
+        return pad_chunks(chunks, items, following, self._filler_id)
 
     def rates(self) -> list[tuple[list[nn.Parameter], float]]:
         """LoRA's weights, the projector's, and the head's."""
@@ -88,8 +102,9 @@ class StreamObjective(Objective[EncodedChunk]):
 
     @property
     def head(self) -> Mapping[str, Tensor]:
-        """The map into the recommender's space."""
-        return self.model.head.map.state_dict()
+        """The map into the recommender's space, and item vectors where they aren't the recommender's."""
+        head = self.model.head
+        return {**head.map.state_dict(), **({} if head.rivals is None else {ITEM_VECTORS: head.item_vectors})}
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -106,6 +121,29 @@ class StreamObjective(Objective[EncodedChunk]):
         self.model.train(training)
         require_finite(scores[:, 1:])
         return float(expected_hits(scores.numpy(), task.targets, task.excluded, task.size).mean())
+
+    @torch.no_grad()
+    def _replace_rare_vectors(self, popularity: np.ndarray, how: TitleVectors) -> None:
+        """Give items with few training interactions the vectors that their titles let expect.
+
+        Raises:
+            DataError: no item has enough interactions to learn from.
+        """
+        self.model.eval()
+        parts = []
+        for start in range(1, self._n_items + 1, self.recipe.batch_size):
+            items = range(start, min(start + self.recipe.batch_size, self._n_items + 1))
+            batch = pad_histories([self._encoder.encode([item], "text") for item in items], self._filler_id)
+            with autocast(self._precision):
+                parts.append(self.model.read(**to_device(batch, self.model.hybrid.device))[:, 0].float())
+        states, known = torch.cat(parts), torch.from_numpy(popularity[1:] >= how.below)
+        if not known.any():
+            raise DataError(f"objectives.stream.title_vectors.below must leave items to learn from, got {how.below}")
+        head, known = self.model.head, known.to(states.device)
+        titles = RecommenderMap(states.shape[1], head.item_vectors.shape[1]).to(states.device)
+        explained = titles.fit(states[known], head.item_vectors[1:][known], how.penalty)
+        head.replace(1 + (~known).nonzero()[:, 0], titles(states[~known]))
+        LOGGER.info("%d items get their title's vector, R² %.3f on the others", int((~known).sum()), explained)
 
     @torch.no_grad()
     def _fit_head(self, chunker: Chunker, sources: Sources) -> float:
@@ -126,8 +164,8 @@ class StreamObjective(Objective[EncodedChunk]):
         """Yield batches of chunks, in order, read in one mode, with the states [P, H] where an item is asked for."""
         encode = partial(encode_chunk, self._item_ids, encoder=self._encoder, mode=mode, step=0)
         for start in range(0, len(chunks), self.recipe.micro_batch_size):
-            batch = self.collate([encode(chunk) for chunk in chunks[start : start + self.recipe.micro_batch_size]])
-            batch = {name: tensor.to(self.model.hybrid.device) for name, tensor in batch.items()}
+            batch = self._stack([encode(chunk) for chunk in chunks[start : start + self.recipe.micro_batch_size]])
+            batch = to_device(batch, self.model.hybrid.device)
             names = ("input_ids", "slot_mask", "slot_items", "readouts")
             with autocast(self._precision):
                 states = self.model.read(*(batch[name] for name in names))

@@ -1,16 +1,20 @@
 """Reading histories: one pass over each scores the whole catalogue, and so all of its candidate sets."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from llara_core.hybrid.adapter import ITEM_VECTORS
 from llara_core.hybrid.recommender_head import RecommenderHead
 from llara_core.objectives.asking import Respondent, Tuned, load_head
 from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.prompting.histories import HistoryEncoder
+from llara_core.prompting.segments import Mode
 from llara_core.recommenders.ranking import score_candidates
 from llara_core.sequences.windows import unique_histories
 from llara_core.tables.candidates import CandidateSets
@@ -28,11 +32,18 @@ class StreamRespondent(Respondent):
             ArtifactError: the head is missing, or isn't of this language model and this recommender.
         """
         self._tuned = tuned
-        head = RecommenderHead(tuned.hybrid.width, tuned.recommender.output_weights.detach())
-        load_head(head.map, tuned)
+        weights = dict(tuned.head)
+        vectors = weights.pop(ITEM_VECTORS, tuned.recommender.output_weights.detach())
+        head = RecommenderHead(tuned.hybrid.width, vectors)
+        load_head(head.map, replace(tuned, head=weights))
         head = head.to(tuned.hybrid.device)
         self.model = StreamModel(tuned.hybrid, head, tuned.recommender, distillation=0.0).eval()
         self._encoder = HistoryEncoder(tuned.encoder, tuned.writer.titles)
+
+    @property
+    def mode(self) -> Mode:
+        """How items are shown."""
+        return self._tuned.mode
 
     def choose(self, sets: CandidateSets) -> CandidateSets:
         """Take all: they cost nothing more."""

@@ -11,21 +11,26 @@ import pyarrow as pa
 import pytest
 import torch
 from scipy.stats import zscore
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from llara_core.errors import ArtifactError, ModelError, ParamsError
 from llara_core.evaluation import judging
 from llara_core.evaluation.judging import Judged, judge, read_artifacts
+from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.finetuning import tuning
 from llara_core.finetuning.tuning import Tuned, tune
 from llara_core.finetuning.watch import Watch
 from llara_core.hybrid.adapter import save_adapter
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.objective import StreamObjective
+from llara_core.params.objectives import TitleVectors
 from llara_core.params.params import Params
 from llara_core.params.sections import Draws, FolderLlm
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
+from llara_core.recommenders.ranking import neural_scorer
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.tables.candidates import CandidateSets
@@ -345,3 +350,95 @@ def test_chunks_must_hold_what_evaluation_shows(
     monkeypatch.undo()
     (tmp_path / "enough").mkdir()
     _run(tmp_path / "enough", make_params(chunk_tokens=needed))
+
+
+COUNTS = np.array([0, 1, 5, 5, 1, 5, 5, 5, 0])
+"""Training interactions by item id, as tests of rare items take them to be."""
+
+
+def test_rare_items_get_the_vectors_of_their_titles(
+    tmp_path: Path, make_params: Callable[..., Params], histories: HistoryEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Items, "popularity", COUNTS)
+    how = TitleVectors(below=3, penalty=2.0)
+    still = {"lr": 1e-30, "projector_lr": 1e-30, "head_lr": 1e-30}
+    tuned, tables, recommender = _run(tmp_path, make_params(title_vectors=how, **still))
+    rare = [1, 4, 8]
+    vectors, original = tuned.head["item_vectors"], recommender.output_weights.detach()
+    tuned.model.eval()
+    states = []
+    for item in range(1, 9):
+        batch = pad_histories([histories.encode([item], "text")], 1)
+        batch.pop("readouts")
+        with torch.no_grad():
+            states.append(tuned.model.states(**batch)[0, -1].numpy())
+    known = [item for item in range(1, 9) if item not in rare]
+    scaler = StandardScaler().fit([states[item - 1] for item in known])
+    ridge = Ridge(alpha=2.0).fit(scaler.transform([states[i - 1] for i in known]), original[known].numpy())
+    np.testing.assert_allclose(
+        vectors[rare], ridge.predict(scaler.transform([states[i - 1] for i in rare])), rtol=1e-3, atol=1e-4
+    )
+    assert torch.equal(vectors[known], original[known])
+    found = _judge(tmp_path, make_params(title_vectors=how))
+    test = tables.sets.of("test")
+    with torch.no_grad():
+        for row, (user, position) in enumerate(zip(test.user_ids, test.positions, strict=True)):
+            history = _sequences().items_of(user - 1)[max(0, position - LENGTH) : position].tolist()
+            batch = pad_histories([histories.encode(history, "hybrid")], 1)
+            batch.pop("readouts")
+            state = tuned.head["weight"] @ tuned.model.states(**batch)[0, -1] + tuned.head["bias"]
+            expected = vectors[test.candidates[row]] @ state
+            np.testing.assert_allclose(found.predictions.scores[row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_rare_items_are_compared_with_nothing_in_training(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Items, "popularity", COUNTS)
+    built: list[StreamObjective] = []
+    original = tuning.build_objective
+    monkeypatch.setattr(tuning, "build_objective", lambda *a: built.append(original(*a)) or built[0])
+    params = make_params(title_vectors=TitleVectors(below=3, penalty=2.0), distillation=0.5)
+    _, tables, recommender = _run(tmp_path, params)
+    [objective] = built
+    model, rare = objective.model.eval(), tables.items.popularity[1:] < 3
+    batch = objective.collate([objective.plan[i] for i in range(2)])
+    following = [item for i in range(2) for item in objective.plan[i].following if item > 0]
+    assert sorted(item for item in following if not rare[item - 1]) == sorted(
+        batch["labels"][batch["labels"] >= 0].tolist()
+    )
+    assert any(rare[item - 1] for item in following)
+    total = 0.0
+    with torch.no_grad():
+        states = model.head(model.read(**{k: batch[k] for k in ("input_ids", "slot_mask", "slot_items", "readouts")}))
+        taught = recommender(batch["history"])
+        among = [item for item in range(1, 9) if not rare[item - 1]]
+        for row, column in (batch["labels"] >= 0).nonzero().tolist():
+            logits = (recommender.output_weights[among] @ states[row, column]).log_softmax(0)
+            weights = (recommender.output_weights[among] @ taught[row, column]).softmax(0)
+            total -= 0.5 * float(logits[among.index(int(batch["labels"][row, column]))] + (weights * logits).sum())
+        assert float(model(**batch)) == pytest.approx(total, rel=1e-4)
+    sampled = objective.recipe.sampled.model_copy(update={"beyond": 1, "negatives": 200})
+    objective.recipe = objective.recipe.model_copy(update={"sampled": sampled})
+    assert set(objective.collate([objective.plan[0]])["negatives"].tolist()) == set(among)
+
+
+def test_cold_targets_are_reported_where_there_are_any(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    _, tables, _ = _run(tmp_path, make_params())
+    artifacts = read_artifacts(*(tmp_path / name for name in ("", "recommender", "embeddings", "adapter")))
+    test = tables.sets.of("test")
+    assert not any("n_cold" in row for row in judge(make_params(), artifacts).metrics.values())
+    never = int(test.targets[0])
+    counts = tables.items.n_train.copy()
+    counts[never - 1] = 0
+    colder = replace(artifacts, tables=replace(tables, items=replace(tables.items, n_train=counts)))
+    found = judge(make_params(), colder)
+    cold = test.targets == never
+    assert 0 < cold.sum() < len(test)
+    assert all(row["n_cold"] == cold.sum() for row in found.metrics.values())
+    correct = found.predictions.matched_items == test.targets
+    assert found.metrics["llara"]["hit_ratio_at_1_cold"] == correct[cold].mean()
+    alone = test.select(cold)
+    for name, score in (("recommender", neural_scorer(artifacts.recommender)),):
+        expected = candidate_metrics(score, tables.sequences, alone, LENGTH)["hit_ratio_at_1"]
+        assert found.metrics[name]["hit_ratio_at_1_cold"] == pytest.approx(expected)
