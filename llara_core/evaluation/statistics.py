@@ -47,12 +47,7 @@ def mean_with_interval(values: np.ndarray, users: np.ndarray) -> tuple[float, fl
     """
     if not len(values):
         raise ValueError("values must not be empty")
-    mean = float(values.mean())
-    _, clusters, sizes = np.unique(users, return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
-        return mean, 0.0, 1.0
-    deviation = np.sqrt(_ratio_variance(mean, np.bincount(clusters, weights=values), sizes))
-    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(sizes) - 1) * deviation)
+    mean, half = _mean_and_half_width(values, users)
     return mean, max(0.0, mean - half), min(1.0, mean + half)
 
 
@@ -65,19 +60,19 @@ def difference_with_interval(first: np.ndarray, second: np.ndarray, users: np.nd
         users: [R] the user of each example.
 
     Returns:
-        mean, low, high.
-
-    Raises:
-        ValueError: the examples have fewer than two users.
+        mean, low, high; of one user alone, an interval without ends.
     """
-    values = first - second
+    mean, half = _mean_and_half_width(first - second, users)
+    return mean, mean - half, mean + half
+
+
+def _mean_and_half_width(values: np.ndarray, users: np.ndarray) -> tuple[float, float]:
+    mean = float(values.mean())
     _, clusters, sizes = np.unique(users, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
-        raise ValueError(f"users must be two or more, got {len(sizes)}")
-    mean = float(values.mean())
+        return mean, float("inf")  # one user says nothing of others
     deviation = np.sqrt(_ratio_variance(mean, np.bincount(clusters, weights=values), sizes))
-    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(sizes) - 1) * deviation)
-    return mean, mean - half, mean + half
+    return mean, float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(sizes) - 1) * deviation)
 
 
 def _ratio_variance(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:

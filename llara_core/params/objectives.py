@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from llara_core.params.base import PositiveFloat, PositiveInt, Probability, Section
+from llara_core.params.base import Dropout, PositiveFloat, PositiveInt, Probability, Section
 
 ObjectiveName = Literal["answer", "choice", "stream"]
 
@@ -94,9 +94,13 @@ class TitleVectors(Section):
 
 
 class Stream(RecipeWithHead):
-    """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one."""
+    """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one.
+
+    An `item_dropout` share of a chunk's items isn't shown in training.
+    """
 
     chunk_tokens: PositiveInt
+    item_dropout: Dropout
     sampled: Sampled
     title_vectors: TitleVectors | None
 

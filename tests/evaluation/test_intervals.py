@@ -61,8 +61,7 @@ def test_a_paired_difference_of_users_with_unequal_numbers_of_draws() -> None:
     assert difference_with_interval(second, first, np.array([1, 1, 2, 3])) == pytest.approx(
         (-0.5, -0.5 - half, -0.5 + half)
     )
-    with pytest.raises(ValueError, match="users must be two or more, got 1"):
-        difference_with_interval(first, second, np.array([4, 4, 4, 4]))
+    assert difference_with_interval(first, second, np.full(4, 7))[1:] == (-np.inf, np.inf)
 
 
 def test_metrics_count_sets_and_users() -> None:

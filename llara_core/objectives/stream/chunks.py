@@ -13,7 +13,7 @@ from llara_core.prompting.segments import Mode
 from llara_core.sequences.random_words import random_words
 from llara_core.tables.sequences import Sequences
 
-_PLACE = 0x506C6163  # "Plac": a stream of random words
+_PLACE, _DROPOUT = 0x506C6163, 0x49746D44  # "Plac", "ItmD": streams of random words
 
 
 class Chunk(NamedTuple):
@@ -24,9 +24,21 @@ class Chunk(NamedTuple):
     first_target: int
 
     @property
+    def places(self) -> np.ndarray:
+        """[T] of its items."""
+        return np.arange(self.start, self.end)
+
+    @property
     def first_asked(self) -> int:
         """The first place whose item is asked for."""
         return max(self.first_target, self.start + 1)
+
+
+class ShownChunk(NamedTuple):
+    """A chunk, and the places [T] of those of its items that are shown, in order."""
+
+    chunk: Chunk
+    places: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -106,9 +118,9 @@ class Chunker:
         begins = np.where(anchors == lowest, np.maximum(starts, begun), np.clip(begun, starts, anchors))
         return [Chunk(*row) for row in np.stack([begins, stops, lowest + 1], axis=1).tolist()]
 
-    def tokens_of(self, chunk: Chunk) -> int:
-        """Tokens of a chunk's inputs."""
-        return int(self._tokens[chunk.end] - self._tokens[chunk.start])
+    def tokens_of(self, places: np.ndarray) -> int:
+        """Tokens of the items at `places`."""
+        return int((self._tokens[places + 1] - self._tokens[places]).sum())
 
 
 @dataclass(frozen=True)
@@ -128,26 +140,37 @@ class EncodedChunk:
     step: int
 
 
-class ChunkPlan(StepPlan[Chunk, EncodedChunk]):
-    """Chunks, cut anew in every pass over the data."""
+class ChunkPlan(StepPlan[ShownChunk, EncodedChunk]):
+    """Chunks, cut anew in every pass over the data, of whose items a random share isn't shown."""
 
-    def __init__(self, item_ids: np.ndarray, chunker: Chunker, encoder: HistoryEncoder, settings: StepSettings) -> None:
-        """Plan over the chunks of `chunker`, whose places are those of item_ids [N]."""
+    def __init__(
+        self, item_ids: np.ndarray, chunker: Chunker, encoder: HistoryEncoder, settings: StepSettings, dropout: float
+    ) -> None:
+        """Plan over the chunks of `chunker`, whose places are those of item_ids [N]; `dropout` is that share."""
         super().__init__(len(chunker), settings)
-        self._item_ids, self._chunker, self._encoder = item_ids, chunker, encoder
+        self._item_ids, self._chunker, self._encoder, self._dropout = item_ids, chunker, encoder, dropout
 
-    def _draw_step(self, step: int) -> list[Chunk]:
+    def _draw_step(self, step: int) -> list[ShownChunk]:
         passes, chosen = self._choose(step)
         chunks = self._chunker.cut(chosen, random_words(self.settings.seed, _PLACE, passes, chosen))
-        return sorted(chunks, key=self._chunker.tokens_of)
+        shown = [ShownChunk(chunk, self._shown(chunk, step)) for chunk in chunks]
+        return sorted(shown, key=lambda drawn: self._chunker.tokens_of(drawn.places))
 
-    def _encode(self, drawn: Chunk, step: int) -> EncodedChunk:
+    def _shown(self, chunk: Chunk, step: int) -> np.ndarray:
+        uniform = (random_words(self.settings.seed, _DROPOUT, step, chunk.places) >> np.uint64(11)) / 2**53
+        stays = uniform >= self._dropout
+        stays[-1] = True  # so that something is shown, and something asked for
+        return chunk.places[stays]
+
+    def _encode(self, drawn: ShownChunk, step: int) -> EncodedChunk:
         return encode_chunk(self._item_ids, drawn, self._encoder, self.mode(step), step)
 
 
-def encode_chunk(item_ids: np.ndarray, chunk: Chunk, encoder: HistoryEncoder, mode: Mode, step: int) -> EncodedChunk:
-    """Put a chunk of item_ids [N] into tokens."""
-    items = item_ids[chunk.start : chunk.end].tolist()
-    places = np.arange(chunk.start + 1, chunk.end + 1)
-    following = np.where(places >= chunk.first_target, item_ids[places], IGNORED).tolist()
-    return EncodedChunk(encoder.encode(items, mode), items, following, step)
+def encode_chunk(
+    item_ids: np.ndarray, shown: ShownChunk, encoder: HistoryEncoder, mode: Mode, step: int
+) -> EncodedChunk:
+    """Put what a chunk of item_ids [N] shows into tokens; each item is asked what came right after it."""
+    items = item_ids[shown.places].tolist()
+    following = shown.places + 1
+    asked = np.where(following >= shown.chunk.first_target, item_ids[following], IGNORED).tolist()
+    return EncodedChunk(encoder.encode(items, mode), items, asked, step)

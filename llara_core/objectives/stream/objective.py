@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +15,15 @@ from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.objective import Objective, Sources, lora_and_projector
 from llara_core.objectives.step_plan import step_settings
 from llara_core.objectives.stream.batching import pad_chunks, pad_histories
-from llara_core.objectives.stream.chunks import Chunk, Chunker, ChunkPlan, EncodedChunk, encode_chunk, training_spans
+from llara_core.objectives.stream.chunks import (
+    Chunk,
+    Chunker,
+    ChunkPlan,
+    EncodedChunk,
+    ShownChunk,
+    encode_chunk,
+    training_spans,
+)
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.objectives.stream.validation import expected_hits, validation_task
 from llara_core.params.objectives import Stream, TitleVectors
@@ -48,7 +55,9 @@ class StreamObjective(Objective[EncodedChunk]):
         chunker = Chunker(
             sequences.item_ids, spans, self._encoder.lengths, recipe.chunk_tokens, sources.recommender.max_length
         )
-        self.plan = ChunkPlan(sequences.item_ids, chunker, self._encoder, step_settings(params, recipe))
+        self.plan = ChunkPlan(
+            sequences.item_ids, chunker, self._encoder, step_settings(params, recipe), recipe.item_dropout
+        )
         self._validation = validation_task(
             sequences,
             self._encoder.lengths,
@@ -134,8 +143,7 @@ class StreamObjective(Objective[EncodedChunk]):
         for start in range(1, self._n_items + 1, self.recipe.batch_size):
             items = range(start, min(start + self.recipe.batch_size, self._n_items + 1))
             batch = pad_histories([self._encoder.encode([item], "text") for item in items], self._filler_id)
-            with autocast(self._precision):
-                parts.append(self.model.read(**to_device(batch, self.model.hybrid.device))[:, 0].float())
+            parts.append(self._states(batch)[:, 0])
         states, known = torch.cat(parts), torch.from_numpy(popularity[1:] >= how.below)
         if not known.any():
             raise DataError(f"objectives.stream.title_vectors.below must leave items to learn from, got {how.below}")
@@ -162,11 +170,14 @@ class StreamObjective(Objective[EncodedChunk]):
 
     def _read(self, chunks: Sequence[Chunk], mode: Mode) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield batches of chunks, in order, read in one mode, with the states [P, H] where an item is asked for."""
-        encode = partial(encode_chunk, self._item_ids, encoder=self._encoder, mode=mode, step=0)
         for start in range(0, len(chunks), self.recipe.micro_batch_size):
-            batch = self._stack([encode(chunk) for chunk in chunks[start : start + self.recipe.micro_batch_size]])
-            batch = to_device(batch, self.model.hybrid.device)
-            names = ("input_ids", "slot_mask", "slot_items", "readouts")
-            with autocast(self._precision):
-                states = self.model.read(*(batch[name] for name in names))
-            yield batch, states[batch["labels"] >= 0].float()
+            part = chunks[start : start + self.recipe.micro_batch_size]
+            whole = [ShownChunk(chunk, chunk.places) for chunk in part]
+            batch = self._stack([encode_chunk(self._item_ids, shown, self._encoder, mode, step=0) for shown in whole])
+            yield to_device(batch, self.model.hybrid.device), self._states(batch)[batch["labels"] >= 0]
+
+    def _states(self, batch: dict[str, Tensor]) -> Tensor:
+        """[B, T, H] the language model's states at a batch's readouts, in float32."""
+        names = ("input_ids", "slot_mask", "slot_items", "readouts")
+        with autocast(self._precision):
+            return self.model.read(*(batch[name].to(self.model.hybrid.device) for name in names)).float()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from llara_core.errors import DataError, ParamsError
 from llara_core.hybrid.batching import IGNORED
 from llara_core.objectives.step_plan import StepSettings
-from llara_core.objectives.stream.chunks import Chunk, Chunker, ChunkPlan, encode_chunk, training_spans
+from llara_core.objectives.stream.chunks import Chunk, Chunker, ChunkPlan, ShownChunk, encode_chunk, training_spans
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.sequences.random_words import random_words
@@ -45,7 +45,7 @@ def test_chunks_keep_to_their_user_budget_and_training_part(
         first, end = int(sequences.offsets[user]), int(sequences.offsets[user] + ends[user])
         assert first <= chunk.start < chunk.end < end  # the item behind the last input trains too
         items = sequences.item_ids[chunk.start : chunk.end]
-        assert LENGTHS[items].sum() == chunker.tokens_of(chunk) <= budget
+        assert LENGTHS[items].sum() == chunker.tokens_of(chunk.places) <= budget
         assert len(items) <= max_items
         assert chunk.first_target == first + min_history
         assert chunk.end >= chunk.first_asked  # something is asked
@@ -100,8 +100,10 @@ def histories(encoder: PromptEncoder) -> HistoryEncoder:
 
 def test_every_item_is_asked_for_by_the_one_before(histories: HistoryEncoder) -> None:
     items = np.array([5, 3, 8, 1, 2])
-    chunk = encode_chunk(items, Chunk(1, 4, 3), histories, "hybrid", step=7)
+    chunk = encode_chunk(items, ShownChunk(Chunk(1, 4, 3), np.array([1, 2, 3])), histories, "hybrid", step=7)
     assert (chunk.items, chunk.following, chunk.step) == ([3, 8, 1], [IGNORED, 1, 2], 7)
+    part = encode_chunk(items, ShownChunk(Chunk(1, 4, 3), np.array([1, 3])), histories, "hybrid", step=7)
+    assert (part.items, part.following) == ([3, 1], [IGNORED, 2])
     assert chunk.history.prompt.slot_items == [3, 8, 1]
 
 
@@ -110,7 +112,7 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
     chunker = Chunker(sequences.item_ids, training_spans(sequences, 1), histories.lengths, 40, 99)
     n = len(chunker)
     settings = StepSettings(seed=3, schedule="linear", shown="hybrid", n_steps=2, batch_size=n)
-    plan = ChunkPlan(sequences.item_ids, chunker, histories, settings)
+    plan = ChunkPlan(sequences.item_ids, chunker, histories, settings, 0.0)
     passes = [[plan[step * n + place] for place in range(n)] for step in range(2)]
     for step, examples in enumerate(passes, start=1):
         lengths = [len(example.history.prompt.input_ids) for example in examples]
@@ -119,5 +121,31 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
         assert any(example.items == [8, 7, 6] for example in examples)
         assert all(bool(example.history.prompt.slot_items) == (plan.mode(step) == "hybrid") for example in examples)
     assert [e.items for e in passes[0]] != [e.items for e in passes[1]]  # cut anew
-    again = ChunkPlan(sequences.item_ids, chunker, histories, settings)
+    again = ChunkPlan(sequences.item_ids, chunker, histories, settings, 0.0)
     assert [again[i] for i in range(2 * n)] == [plan[i] for i in range(2 * n)]
+
+
+def test_items_that_are_not_shown_are_drawn_by_step_and_place(histories: HistoryEncoder) -> None:
+    """All items differ, so that an item names its place."""
+    users = [list(range(1, 9)), list(range(8, 0, -1))]
+    sequences = make_sequences(users, ["train", "train"])
+    chunker = Chunker(sequences.item_ids, training_spans(sequences, 1), histories.lengths, 999, 99)
+    assert len(chunker) == 2
+    settings = StepSettings(seed=3, schedule="hybrid_only", shown="hybrid", n_steps=400, batch_size=2)
+    whole, part, again = (ChunkPlan(sequences.item_ids, chunker, histories, settings, p) for p in (0.0, 0.4, 0.4))
+    shown, asked, seen = 0, 0, set()
+    for i in range(800):
+        example = part[i]
+        user = users[0] if example.items == sorted(example.items) and len(example.items) > 1 else users[1]
+        user = user if example.following[-1] == user[-1] else users[1 - users.index(user)]
+        assert example.following == [user[user.index(item) + 1] for item in example.items]
+        assert example.items[-1] == user[-2]
+        assert example.history.prompt.slot_items == example.items
+        shown, asked = shown + len(example.items) - 1, asked + 6
+        seen.add(tuple(example.items))
+    assert shown / asked == pytest.approx(0.6, abs=4 * (0.24 / asked) ** 0.5)
+    assert len(seen) > 60  # of 2 × 64
+    assert [again[i] for i in (799, 3, 400)] == [part[i] for i in (799, 3, 400)]
+    assert all(len(whole[i].items) == 7 for i in range(40))
+    lengths = [[len(part[2 * step + k].history.prompt.input_ids) for k in (0, 1)] for step in range(50)]
+    assert all(first <= second for first, second in lengths)
