@@ -1,7 +1,7 @@
 """Steps of prompts with candidates: who is asked, among which candidates, in the words of which template."""
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from llara_core.objectives.step_plan import Example, StepPlan, StepSettings, ste
 from llara_core.params.objectives import Recipe
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_words
@@ -35,17 +36,7 @@ class PromptSettings(StepSettings):
     history_length: int
 
 
-class DrawnPrompt(NamedTuple):
-    """An example of a step, before it is put into words: what stands in its prompt, what answers it, and its name."""
-
-    template: int
-    history: list[int]
-    candidates: list[int]
-    target: int
-    name: str
-
-
-class PromptPlan(StepPlan[DrawnPrompt, Example]):
+class PromptPlan(StepPlan[Question, Example]):
     """Prompts with candidates.
 
     The length of a prompt is taken as the sum of its parts' tokens, so that none but the one that is read need be
@@ -86,7 +77,7 @@ class PromptPlan(StepPlan[DrawnPrompt, Example]):
         _, chosen = self._choose(step)
         return Examples(self._examples.rows[chosen], self._examples.positions[chosen])
 
-    def _draw_step(self, step: int) -> list[DrawnPrompt]:
+    def _draw_step(self, step: int) -> list[Question]:
         passes, chosen = self._choose(step)
         settings, sequences = self.settings, self._sequences
         batch = self.examples_of(step)
@@ -100,7 +91,7 @@ class PromptPlan(StepPlan[DrawnPrompt, Example]):
         items = np.column_stack([shown, candidates, goals])
         lengths = self._template_lengths[templates] + self._listed_lengths(items, self.mode(step))
         return [
-            DrawnPrompt(
+            Question(
                 int(templates[i]),
                 shown[i][shown[i] != PADDING_ID].tolist(),
                 candidates[i].tolist(),

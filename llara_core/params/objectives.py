@@ -96,11 +96,13 @@ class TitleVectors(Section):
 class Stream(RecipeWithHead):
     """Examples are chunks of histories of up to `chunk_tokens`; the state behind every item predicts the next one.
 
-    An `item_dropout` share of a chunk's items isn't shown in training.
+    In training an `item_dropout` share of a chunk's items isn't shown, and a `state_dropout` share of each state's
+    features doesn't reach the head.
     """
 
     chunk_tokens: PositiveInt
     item_dropout: Dropout
+    state_dropout: Dropout
     sampled: Sampled
     title_vectors: TitleVectors | None
 

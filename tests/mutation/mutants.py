@@ -414,6 +414,12 @@ _READING = [
     Mutant(_CHUNKS, "the same places in every pass", "_PLACE, passes, chosen", "_PLACE, 0 * passes, chosen"),
     Mutant(_CHUNKS, "the recommender's window ignored", "anchors + self._max_items", "anchors + 10 * self._max_items"),
     Mutant(_STREAM, "readouts one token early", "readouts[..., None]", "(readouts - 1).clamp(min=0)[..., None]"),
+    Mutant(
+        _STREAM, "dropped features not scaled", "states * noise[asked].to(states.dtype)", "states * (noise[asked] > 0)"
+    ),
+    Mutant(_STREAMS, "dropout the same in every step", "_STATES, examples[0].step", "_STATES, 0"),
+    Mutant(_CHUNKS, "items dropped the same in every step", "_DROPOUT, step", "_DROPOUT, 0"),
+    Mutant(_CHUNKS, "item dropout ignored", "uniform >= self._dropout", "uniform >= 0"),
     Mutant(_STREAM, "distillation ignored", "if self.distillation:", "if False:"),
     Mutant(_STREAM, "distillation turned round", "(vectors[targets] - expected)", "(expected - vectors[targets])"),
     Mutant(
@@ -524,8 +530,8 @@ _POINTING = [
     Mutant(
         _POINTS,
         "pointing a token early",
-        "places = slots[first : first + len(drawn.candidates)]",
-        "places = [slot - 1 for slot in slots[first : first + len(drawn.candidates)]]",
+        "places = slots[first : first + len(question.candidates)]",
+        "places = [slot - 1 for slot in slots[first : first + len(question.candidates)]]",
     ),
     Mutant(_POINTS, "text with slots", 'if mode == "text" else prompt', "if False else prompt"),
     Mutant(

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from llara_core.errors import ModelError
 from llara_core.hybrid.questions import encode_questions
 from llara_core.objectives.answer.prompts import AnswerPlan
-from llara_core.objectives.choice.prompts import ChoicePlan
+from llara_core.objectives.choice.plan import ChoicePlan
 from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter

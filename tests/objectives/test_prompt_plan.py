@@ -81,9 +81,9 @@ def test_the_number_of_workers_changes_nothing(plan: AnswerPlan, encoder: Prompt
 class _CountingEncoder(PromptEncoder):
     prompts = 0
 
-    def encode(self, segments: list[Segment]) -> EncodedPrompt:
+    def encode(self, segments: list[Segment], name: str = "") -> EncodedPrompt:
         self.prompts += 1
-        return super().encode(segments)
+        return super().encode(segments, name)
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3])

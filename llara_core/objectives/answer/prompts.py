@@ -1,7 +1,8 @@
 """Prompts with what answers them."""
 
-from llara_core.objectives.prompt_plan import DrawnPrompt, PromptPlan
+from llara_core.objectives.prompt_plan import PromptPlan
 from llara_core.prompting.encoding import EncodedPrompt
+from llara_core.prompting.question import Question
 
 AnsweredPrompt = tuple[EncodedPrompt, list[int]]
 """A prompt with its answer's token ids."""
@@ -10,7 +11,7 @@ AnsweredPrompt = tuple[EncodedPrompt, list[int]]
 class AnswerPlan(PromptPlan[AnsweredPrompt]):
     """Prompts with their targets' titles."""
 
-    def _encode(self, drawn: DrawnPrompt, step: int) -> AnsweredPrompt:
+    def _encode(self, drawn: Question, step: int) -> AnsweredPrompt:
         segments = self._writer.compose(drawn.template, drawn.history, drawn.candidates, self.mode(step))
         return self._encoder.encode(segments, drawn.name), self._encoder.encode_answer(
             self._writer.answer(drawn.target)

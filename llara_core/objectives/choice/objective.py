@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from llara_core.errors import DataError
 from llara_core.hybrid.batching import to_device
 from llara_core.objectives.choice.model import ChoiceModel
-from llara_core.objectives.choice.prompts import ChoicePlan, ChoicePrompt, encode_choice, pad_choices
+from llara_core.objectives.choice.plan import ChoicePlan
+from llara_core.objectives.choice.prompts import ChoicePrompt, encode_choice, pad_choices
 from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.objective import Objective, Sources, lora_and_projector
-from llara_core.objectives.prompt_plan import DrawnPrompt
 from llara_core.params.objectives import Choice
+from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
 from llara_core.runtime.logs import LOGGER
@@ -91,7 +92,7 @@ class ChoiceObjective(Objective[ChoicePrompt]):
         maps, penalty = self.model.maps, self.recipe.ridge.penalty
         return maps.user.fit(*users, penalty), maps.item.fit(items[0].flatten(0, 1), items[1].flatten(0, 1), penalty)
 
-    def _encode(self, drawn: DrawnPrompt, mode: Mode) -> ChoicePrompt:
+    def _encode(self, drawn: Question, mode: Mode) -> ChoicePrompt:
         return encode_choice(drawn, mode, self._writer, self._encoder)
 
     def _read(self, prompts: Sequence[ChoicePrompt]) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor]]:
@@ -105,7 +106,7 @@ class ChoiceObjective(Objective[ChoicePrompt]):
             yield batch, ends.float(), places.float()
 
 
-def validation_prompts(sources: Sources, n_positions: int) -> list[DrawnPrompt]:
+def validation_prompts(sources: Sources, n_positions: int) -> list[Question]:
     """Ask about `n_positions` of the validation users' positions, evenly spread, or all if there are fewer.
 
     Raises:
@@ -124,8 +125,6 @@ def validation_prompts(sources: Sources, n_positions: int) -> list[DrawnPrompt]:
     size, n_items = params.candidates.size, len(sources.tables.items)
     offered = draw_candidates(params.seed, keys, goals, excluded, n_items, size)
     return [
-        DrawnPrompt(
-            template, history[history != PADDING_ID].tolist(), row.tolist(), int(target), f"validation prompt {i}"
-        )
+        Question(template, history[history != PADDING_ID].tolist(), row.tolist(), int(target), f"validation prompt {i}")
         for i, history, row, target in zip(chosen, histories(sequences, asked, length), offered, goals, strict=True)
     ]

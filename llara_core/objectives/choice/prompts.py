@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from llara_core.hybrid.batching import pad_on_the_right
-from llara_core.objectives.prompt_plan import DrawnPrompt, PromptPlan
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode, PromptWriter
 
 
@@ -33,24 +33,19 @@ class ChoicePrompt:
     target: int
 
 
-def encode_choice(drawn: DrawnPrompt, mode: Mode, writer: PromptWriter, encoder: PromptEncoder) -> ChoicePrompt:
+def encode_choice(question: Question, mode: Mode, writer: PromptWriter, encoder: PromptEncoder) -> ChoicePrompt:
     """Put a prompt into tokens; in text mode a line's end stands where behavioural tokens stand."""
     shown: Mode = "hybrid" if mode == "text" else mode
-    prompt = encoder.encode(writer.compose(drawn.template, drawn.history, drawn.candidates, shown), drawn.name)
+    prompt = encoder.encode(
+        writer.compose(question.template, question.history, question.candidates, shown), question.name
+    )
     slots = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot]
-    fields = [field for _, field, _, _ in Formatter().parse(writer.templates[drawn.template])]
-    first = 0 if fields.index("candidates") < fields.index("history") else len(drawn.history)
-    places = slots[first : first + len(drawn.candidates)]
-    target = drawn.candidates.index(drawn.target)
+    fields = [field for _, field, _, _ in Formatter().parse(writer.templates[question.template])]
+    first = 0 if fields.index("candidates") < fields.index("history") else len(question.history)
+    places = slots[first : first + len(question.candidates)]
+    target = question.candidates.index(question.target)
     read = encoder.without_slots(prompt) if mode == "text" else prompt
-    return ChoicePrompt(read, places, drawn.history, drawn.candidates, target)
-
-
-class ChoicePlan(PromptPlan[ChoicePrompt]):
-    """Prompts whose candidates can be pointed at."""
-
-    def _encode(self, drawn: DrawnPrompt, step: int) -> ChoicePrompt:
-        return encode_choice(drawn, self.mode(step), self._writer, self._encoder)
+    return ChoicePrompt(read, places, question.history, question.candidates, target)
 
 
 def pad_choices(prompts: Sequence[ChoicePrompt], filler_id: int) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from llara_core.objectives.asking import Respondent, Tuned, load_head
 from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.prompts import ChoicePrompt, encode_choice, pad_choices
 from llara_core.objectives.numbers import require_finite
-from llara_core.objectives.prompt_plan import DrawnPrompt
+from llara_core.prompting.question import Question
 from llara_core.sequences.windows import histories, of_candidate_sets
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import PADDING_ID
@@ -59,7 +59,7 @@ class ChoiceRespondent(Respondent):
         sequences, template = tuned.tables.sequences, tuned.params.template
         shown = histories(sequences, of_candidate_sets(sequences, sets), tuned.manifest.history_length)
         drawn = [
-            DrawnPrompt(template, history[history != PADDING_ID].tolist(), row.tolist(), int(target), name)
+            Question(template, history[history != PADDING_ID].tolist(), row.tolist(), int(target), name)
             for history, row, target, name in zip(shown, sets.candidates, sets.targets, sets.names(), strict=True)
         ]
         return [encode_choice(prompt, tuned.mode, tuned.writer, tuned.encoder) for prompt in drawn]

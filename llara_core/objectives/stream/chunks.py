@@ -131,12 +131,14 @@ class EncodedChunk:
         history: its tokens.
         items: [T] ids.
         following: [T] the item after each, IGNORED where it doesn't count.
+        places: [T] where in all histories they stand.
         step: of the plan, which decides what is drawn for it.
     """
 
     history: EncodedHistory
     items: list[int]
     following: list[int]
+    places: list[int]
     step: int
 
 
@@ -173,4 +175,4 @@ def encode_chunk(
     items = item_ids[shown.places].tolist()
     following = shown.places + 1
     asked = np.where(following >= shown.chunk.first_target, item_ids[following], IGNORED).tolist()
-    return EncodedChunk(encoder.encode(items, mode), items, asked, step)
+    return EncodedChunk(encoder.encode(items, mode), items, asked, shown.places.tolist(), step)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from llara_core.errors import DataError, ParamsError
 from llara_core.hybrid.adapter import ITEM_VECTORS
@@ -33,7 +34,7 @@ from llara_core.runtime.compute import autocast
 from llara_core.runtime.logs import LOGGER
 from llara_core.sequences.random_words import random_integers, random_words
 
-_NEGATIVES, _RIDGE = 0x4E656761, 0x52696467  # "Nega", "Ridg": streams of random words
+_NEGATIVES, _RIDGE, _STATES = 0x4E656761, 0x52696467, 0x53746174  # "Nega", "Ridg", "Stat": streams of random words
 
 
 class StreamObjective(Objective[EncodedChunk]):
@@ -85,7 +86,7 @@ class StreamObjective(Objective[EncodedChunk]):
             )
 
     def collate(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
-        """Stack chunks, as `pad_chunks` does, and draw the negatives of their step where not all items are compared.
+        """Stack chunks, as `pad_chunks` does, with the state dropout of their step, and its negatives if it has any.
 
         Items that aren't compared with others are no targets either.
         """
@@ -93,11 +94,21 @@ class StreamObjective(Objective[EncodedChunk]):
         if rivals is not None:
             is_rival = torch.isin(batch["labels"], rivals.cpu())
             batch["labels"] = torch.where(is_rival, batch["labels"], IGNORED)
+        if self.recipe.state_dropout:
+            batch["noise"] = self._noise(examples)
         if self._n_items > self.recipe.sampled.beyond:
             words = random_words(self._seed, _NEGATIVES, examples[0].step, np.arange(self.recipe.sampled.negatives))
             drawn = torch.from_numpy(1 + random_integers(words, self._n_items if rivals is None else len(rivals) - 1))
             batch["negatives"] = drawn if rivals is None else rivals.cpu()[drawn]
         return batch
+
+    def _noise(self, examples: Sequence[EncodedChunk]) -> Tensor:
+        """[B, T, H] factors 0 or 1 / (1 − state_dropout) of states: by step and place, however a step is divided."""
+        places, share = [torch.tensor(example.places) for example in examples], self.recipe.state_dropout
+        padded = pad_sequence(places, batch_first=True).numpy()[..., None]
+        words = random_words(self._seed, _STATES, examples[0].step, padded, np.arange(self.model.hybrid.width))
+        stays = (words >> np.uint64(11)) / 2**53 >= share
+        return torch.from_numpy(stays.astype(np.float32) / np.float32(1 - share))
 
     def _stack(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
         chunks = [example.history for example in examples]

@@ -7,17 +7,17 @@ from transformers import LlamaForCausalLM
 
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.objectives.choice.model import ChoiceModel
-from llara_core.objectives.prompt_plan import DrawnPrompt
 from llara_core.params.sections import Lora
+from llara_core.prompting.question import Question
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import TITLES
 from tests.objectives.stream.conftest import BASE
 from tests.recommenders.recipes import tiny
 
 DRAWN = [
-    DrawnPrompt(template=0, history=[3, 5], candidates=[6, 1, 2], target=2, name="this"),
-    DrawnPrompt(template=2, history=[7, 8, 1, 3], candidates=[4, 5, 6], target=4, name="this"),
-    DrawnPrompt(template=1, history=[2], candidates=[2, 8, 7], target=8, name="this"),
+    Question(template=0, history=[3, 5], candidates=[6, 1, 2], target=2, name="this"),
+    Question(template=2, history=[7, 8, 1, 3], candidates=[4, 5, 6], target=4, name="this"),
+    Question(template=1, history=[2], candidates=[2, 8, 7], target=8, name="this"),
 ]
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.prompts import encode_choice, pad_choices
-from llara_core.objectives.prompt_plan import DrawnPrompt
 from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.question import Question
 from llara_core.prompting.segments import ItemSlot, Mode, PromptWriter
 from tests.objectives.choice.conftest import DRAWN
 
@@ -18,13 +18,13 @@ Make = Callable[[float], ChoiceModel]
 
 
 def _batch(
-    writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: Sequence[DrawnPrompt], filler: int = 1
+    writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: Sequence[Question], filler: int = 1
 ) -> dict[str, Tensor]:
     return pad_choices([encode_choice(prompt, mode, writer, encoder) for prompt in drawn], filler)
 
 
 def _slow_scores(
-    model: ChoiceModel, writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: DrawnPrompt
+    model: ChoiceModel, writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: Question
 ) -> Tensor:
     """[C], from a prompt put together segment by segment."""
     table, projector = model.hybrid.llm.get_input_embeddings().weight, model.hybrid.projector
@@ -45,7 +45,7 @@ def _slow_scores(
 
 
 def _slow_loss(
-    model: ChoiceModel, writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: Sequence[DrawnPrompt]
+    model: ChoiceModel, writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: Sequence[Question]
 ) -> Tensor:
     [teacher], alpha = model._teacher, model.distillation
     total = torch.zeros((), dtype=torch.float64)
@@ -95,7 +95,7 @@ def test_candidates_are_found_where_the_template_offers_them_first(
     encoder: PromptEncoder, writer: PromptWriter
 ) -> None:
     turned = PromptWriter(("Of {candidates} after {history}:",), ", ", writer.nouns, writer.titles)
-    found = encode_choice(DrawnPrompt(0, [3, 6], [6, 1], 1, "this"), "hybrid", turned, encoder)
+    found = encode_choice(Question(0, [3, 6], [6, 1], 1, "this"), "hybrid", turned, encoder)
     slots = [place for place, is_slot in enumerate(found.prompt.slot_mask) if is_slot]
     assert found.prompt.slot_items == [6, 1, 3, 6]
     assert found.places == slots[:2]

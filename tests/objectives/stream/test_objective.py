@@ -37,6 +37,7 @@ def build(
 ) -> Callable[..., StreamObjective]:
     def make(**changes: object) -> StreamObjective:
         small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "chunk_tokens": 40}
+        small |= {"item_dropout": 0.0, "state_dropout": 0.0}
         schedule = changes.pop("schedule", "linear")
         stream = params.objectives.stream.model_copy(update=small | changes)
         sections = {
@@ -154,3 +155,42 @@ def test_text_only_training_is_validated_on_text(build: Callable[..., StreamObje
     text.model.hybrid.item_embeddings += 1
     assert text.validate() == before
     assert build().plan.last_mode == "hybrid"
+
+
+def test_features_are_dropped_by_step_and_place_however_a_step_is_divided(
+    build: Callable[..., StreamObjective],
+) -> None:
+    assert "noise" not in build().collate([build().plan[0]])
+    objective = build(state_dropout=0.25, examples_per_epoch=400)
+    examples = [objective.plan[i] for i in range(4)]
+    together = objective.collate(examples)["noise"]
+    assert together.shape == (4, max(len(example.items) for example in examples), 16)
+    for row, example in enumerate(examples):
+        alone = objective.collate([example])["noise"][0]
+        assert torch.equal(together[row, : len(example.items)], alone)
+    many = torch.cat([objective.collate([objective.plan[i]])["noise"].flatten() for i in range(400)])
+    assert many.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert float((many == 0).float().mean()) == pytest.approx(0.25, abs=4 * (0.1875 / len(many)) ** 0.5)
+    later = next(objective.plan[i] for i in range(4, 400) if set(objective.plan[i].places) & set(examples[0].places))
+    shared = next(place for place in later.places if place in examples[0].places)
+    first, second = (objective.collate([e])["noise"][0, e.places.index(shared)] for e in (examples[0], later))
+    assert not torch.equal(first, second)
+
+
+def test_dropped_features_do_not_reach_the_head(build: Callable[..., StreamObjective]) -> None:
+    objective = build(state_dropout=0.25, distillation=0.0)
+    model = objective.model.eval()
+    batch = objective.collate([objective.plan[i] for i in range(2)])
+    with torch.no_grad():
+        found = float(model(**batch))
+        states = model.read(**{k: batch[k] for k in ("input_ids", "slot_mask", "slot_items", "readouts")})
+        user_states = model.head(states * batch["noise"])
+        total = 0.0
+        for row, column in (batch["labels"] >= 0).nonzero().tolist():
+            scores = model.head.item_vectors[1:] @ user_states[row, column]
+            total -= float(scores.log_softmax(0)[batch["labels"][row, column] - 1])
+    assert found == pytest.approx(total, rel=1e-5)
+    del batch["noise"]
+    with torch.no_grad():
+        assert float(model(**batch)) != pytest.approx(total, rel=1e-3)
+    assert build(state_dropout=0.9).validate() == build().validate()

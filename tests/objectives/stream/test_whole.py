@@ -51,6 +51,7 @@ def make_params(params: Params, llama_folder: Path) -> Callable[..., Params]:
     def make(schedule: str = "hybrid_only", mode: str = "as_trained", precision: str = "float32", **own: Any) -> Params:
         small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "chunk_tokens": 40, "layers": 1}
         small |= {"lr": 0.02, "projector_lr": 0.02, "head_lr": 0.02, "average": 0.5}
+        small |= {"item_dropout": 0.0, "state_dropout": 0.0}
         small["validation"] = params.objectives.stream.validation.model_copy(update={"positions": 9, "times": 3})
         stream = params.objectives.stream.model_copy(update=small | own)
         draws = Draws(validation=2, test=3)
