@@ -7,7 +7,17 @@ from torch import Tensor, nn
 
 
 class RecommenderMap(nn.Linear):
-    """An affine map [*, H] → [*, D] that can start at the best one for the language model as it is."""
+    """An affine map [*, H] → [*, D] that can start at the best one for the language model as it is.
+
+    Attributes:
+        centre: [H] the mean of the states that it was fitted to; 0 before.
+    """
+
+    def __init__(self, llm_dim: int, dim: int) -> None:
+        """Build a fresh map."""
+        super().__init__(llm_dim, dim)
+        self.register_buffer("centre", torch.zeros(llm_dim), persistent=False)
+        self.centre: Tensor
 
     def forward(self, states: Tensor) -> Tensor:
         """Map the language model's states [*, H] to vectors [*, D], in the map's own precision."""
@@ -34,6 +44,7 @@ class RecommenderMap(nn.Linear):
         weights = torch.linalg.solve(gram, scaled.T @ (goals - middle))
         residual = goals - middle - scaled @ weights
         weights = weights / scale[:, None]
+        self.centre.copy_(centre)
         self.weight.copy_(weights.T)
         self.bias.copy_(middle - centre @ weights)
         return 1 - float(residual.square().sum() / (goals - middle).square().sum())

@@ -30,6 +30,7 @@ def test_the_start_is_the_ridge_regression_of_scikit_learn() -> None:
     head = RecommenderMap(4, 3)
     explained = head.fit(states, goals, penalty=7.0)
     scaled = StandardScaler().fit_transform(states.double().numpy())
+    torch.testing.assert_close(head.centre, states.mean(0))
     reference = Ridge(alpha=7.0).fit(scaled, goals.double().numpy())
     np.testing.assert_allclose(head(states).detach().numpy(), reference.predict(scaled), rtol=1e-3, atol=1e-4)
     assert explained == pytest.approx(

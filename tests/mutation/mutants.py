@@ -415,7 +415,10 @@ _READING = [
     Mutant(_CHUNKS, "the recommender's window ignored", "anchors + self._max_items", "anchors + 10 * self._max_items"),
     Mutant(_STREAM, "readouts one token early", "readouts[..., None]", "(readouts - 1).clamp(min=0)[..., None]"),
     Mutant(
-        _STREAM, "dropped features not scaled", "states * noise[asked].to(states.dtype)", "states * (noise[asked] > 0)"
+        _STREAM,
+        "dropped features not scaled",
+        "noise[asked] * (states - centre)",
+        "(noise[asked] > 0) * (states - centre)",
     ),
     Mutant(_STREAMS, "dropout the same in every step", "_STATES, examples[0].step", "_STATES, 0"),
     Mutant(_CHUNKS, "items dropped the same in every step", "_DROPOUT, step", "_DROPOUT, 0"),

@@ -64,13 +64,15 @@ class StreamModel(nn.Module):
             readouts: [B, T] the place behind each item; any place at padding.
             history: [B, T] item ids, padded on the right with 0.
             labels: [B, T] the item that follows, IGNORED where it doesn't count.
-            noise: [B, T, H] factors of the states: dropout.
+            noise: [B, T, H] factors of the states' deviations from their mean: dropout.
             negatives: [M] items drawn uniformly from those that are compared; without, they all are.
         """
         asked = labels != IGNORED
         states = self.read(input_ids, slot_mask, slot_items, readouts)[asked]
         if noise is not None:
-            states = states * noise[asked].to(states.dtype)
+            # Around the mean, for some features are a thousand times larger than the rest, and hardly vary.
+            centre = self.head.map.centre
+            states = centre + noise[asked] * (states - centre)
         with torch.autocast(states.device.type, enabled=False):  # sums over a catalogue want all of float32
             user_states, targets, vectors = self.head(states), labels[asked], self.head.item_vectors
             if (rivals := self.head.rivals) is not None:

@@ -184,7 +184,9 @@ def test_dropped_features_do_not_reach_the_head(build: Callable[..., StreamObjec
     with torch.no_grad():
         found = float(model(**batch))
         states = model.read(**{k: batch[k] for k in ("input_ids", "slot_mask", "slot_items", "readouts")})
-        user_states = model.head(states * batch["noise"])
+        centre = objective.model.head.map.centre
+        assert centre.abs().min() > 0
+        user_states = model.head(centre + (states - centre) * batch["noise"])
         total = 0.0
         for row, column in (batch["labels"] >= 0).nonzero().tolist():
             scores = model.head.item_vectors[1:] @ user_states[row, column]
