@@ -26,7 +26,7 @@ format: $(STAMP)
 	ruff check --fix .
 	ruff format .
 
-# Not part of CI, for it takes a quarter of an hour: the tests must notice each wrong change in tests/mutation/mutants.py.
+# Not part of CI, for it takes half an hour: the tests must notice each wrong change in tests/mutation/mutants.py.
 mutation: $(STAMP)
 	python -m tests.mutation.run
 
