@@ -47,10 +47,11 @@ def test_saved_recommenders_come_back(tmp_path: Path, model: SequentialRecommend
     ids = torch.tensor([[1, 2, 3]])
     loaded, lineage = load_recommender(tmp_path, LINEAGE)
     assert torch.equal(loaded.next_item_scores(ids), model.next_item_scores(ids))
-    assert lineage == {
-        **LINEAGE,
-        "recommender": hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest(),
-    }
+    listed = "".join(
+        f"{name}\0{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}\0"
+        for name in ("config.json", "model.safetensors", "sha256.json")
+    )
+    assert lineage == {**LINEAGE, "recommender": hashlib.sha256(listed.encode()).hexdigest()}
     with pytest.raises(ArtifactError, match="was made from other sequences than those at hand: .* must have digest d"):
         load_recommender(tmp_path, {"items": "a", "sequences": "d"})
     of_another_run = {name: tensor + 1 for name, tensor in load_file(tmp_path / "model.safetensors").items()}
