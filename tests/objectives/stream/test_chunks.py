@@ -120,7 +120,7 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
         assert {example.step for example in examples} == {step}
         assert any(example.items == [8, 7, 6] for example in examples)
         assert all(bool(example.history.prompt.slot_items) == (plan.mode(step) == "hybrid") for example in examples)
-    assert [e.items for e in passes[0]] != [e.items for e in passes[1]]  # cut anew
+    assert sorted(e.items for e in passes[0]) != sorted(e.items for e in passes[1])  # cut anew
     again = ChunkPlan(sequences.item_ids, chunker, histories, settings, 0.0)
     assert [again[i] for i in range(2 * n)] == [plan[i] for i in range(2 * n)]
 
