@@ -106,6 +106,8 @@ def test_validation_is_the_share_of_its_prompts_that_are_right(
     expected = sorted((user[: len(user) - 2][-LENGTH:], user[-2]) for user in LISTS if len(user) >= 3)
     asked = [(prompt.history, prompt.candidates[prompt.target]) for prompt in objective._validation]
     assert sorted(asked) == expected
+    for prompt in objective._validation:
+        assert prompt.prompt.slot_items == [*prompt.history, *prompt.candidates]  # shown as the last steps show them
     hits = 0
     for prompt in objective._validation:
         assert len(set(prompt.candidates)) == 3
@@ -122,10 +124,13 @@ def test_the_maps_start_at_the_ridge_regressions_of_scikit_learn(
     tmp_path: Path, make: Make, built: list[ChoiceObjective]
 ) -> None:
     still = {"lr": 1e-30, "projector_lr": 1e-30, "head_lr": 1e-30}
-    tuned, _, recommender = _run(tmp_path, make("linear", ridge=RidgeParams(positions=7, penalty=2.0), **still))
+    tuned, _, recommender = _run(
+        tmp_path, make("linear", examples_per_epoch=48, ridge=RidgeParams(positions=7, penalty=2.0), **still)
+    )
     [objective] = built
     model = objective.model.eval()
     modes = objective.plan.modes
+    assert modes == ["hybrid", "text"]
     ends, places, users, items = [], [], [], []
     for index in range(7):
         drawn = objective.plan.drawn(index)
