@@ -5,6 +5,7 @@ Each FOLDER is a data folder of `dvc repro` (of an experiment, say): processed, 
 which each is asked about with many lists. Users are the clusters of all intervals.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from torch import Tensor
 
 from llara_core.evaluation.blending import blend, choose_weight
 from llara_core.evaluation.judging import Artifacts, build_asked, read_artifacts
@@ -63,12 +65,12 @@ def draw_lists(
     return Lists(asked.rows, histories(sequences, asked, length), rows, (rows == goals[:, None, None]).argmax(axis=2))
 
 
-def list_scores(score: object, lists: Lists) -> np.ndarray:
+def list_scores(score: Callable[[np.ndarray], Tensor], lists: Lists) -> np.ndarray:
     """[E, D, C] scores of the candidates; `score` maps histories [E, L] to scores [E, n + 1]."""
     found = np.empty(lists.candidates.shape)
     for start in range(0, len(lists.histories), _CHUNK):
         part = slice(start, start + _CHUNK)
-        scores = score(lists.histories[part]).cpu().numpy()  # type: ignore[operator]
+        scores = score(lists.histories[part]).cpu().numpy()
         shape = lists.candidates[part].shape
         found[part] = np.take_along_axis(scores, lists.candidates[part].reshape(shape[0], -1), axis=1).reshape(shape)
     return found

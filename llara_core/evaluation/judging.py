@@ -9,7 +9,7 @@ import numpy as np
 from llara_core.errors import ArtifactError
 from llara_core.evaluation.blending import blend, choose_weight
 from llara_core.evaluation.metrics import answer_metrics
-from llara_core.evaluation.recommenders import candidate_metrics, list_scores
+from llara_core.evaluation.recommenders import candidate_metrics, list_scores, rank_metrics
 from llara_core.hybrid.adapter import AdapterManifest, load_adapter, read_head, read_manifest
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.llm_files import llm_digest
@@ -97,16 +97,17 @@ def judge(params: Params, artifacts: Artifacts) -> Judged:
     judged |= _cold(matched == sets.targets, cold)
     metrics: dict[str, dict[str, Any]] = {"llara": {"method": params.eval.method, **judged}}
     scorers = _scorers(params, artifacts)
+    scores = {name: list_scores(score, tables.sequences, sets, length) for name, score in scorers.items()}
     if predictions.scores is not None:
-        metrics["llara_with_recommender"] = _judge_together(
-            respondent, scorers["recommender"], artifacts, sets, predictions.scores
-        )
-    for name, score in scorers.items():
-        metrics[name] = candidate_metrics(score, tables.sequences, sets, length)
-        correct = ranks(list_scores(score, tables.sequences, sets, length), sets.target_indices) == 1
-        metrics[name] |= _cold(correct, cold)
+        weight = _choose_weight(respondent, scorers["recommender"], artifacts)
+        rank = ranks(blend(predictions.scores, scores["recommender"], weight), sets.target_indices)
+        both = answer_metrics(rank == 1, np.ones(len(sets), dtype=bool), sets.user_ids)
+        metrics["llara_with_recommender"] = {"weight": weight, **both, **_cold(rank == 1, cold)}
+    for name, found in scores.items():
+        rank = ranks(found, sets.target_indices)
+        metrics[name] = {**rank_metrics(rank, sets.user_ids), **_cold(rank == 1, cold)}
         if len(sets) < len(all_sets):
-            metrics[f"{name}_all_draws"] = candidate_metrics(score, tables.sequences, all_sets, length)
+            metrics[f"{name}_all_draws"] = candidate_metrics(scorers[name], tables.sequences, all_sets, length)
     return Judged(sets, predictions, metrics)
 
 
@@ -135,21 +136,14 @@ def build_asked(params: Eval, artifacts: Artifacts) -> Respondent:
     )
 
 
-def _judge_together(
-    respondent: Respondent, score: Scorer, artifacts: Artifacts, sets: CandidateSets, scores: np.ndarray
-) -> dict[str, Any]:
-    """Metrics of the language model's scores [R, C] of `sets` and the recommender's, weighted as on validation."""
-    sequences, length = artifacts.tables.sequences, artifacts.manifest.history_length
+def _choose_weight(respondent: Respondent, score: Scorer, artifacts: Artifacts) -> float:
+    """Weight of the language model's scores against the recommender's that is best on the validation lists."""
     asked = respondent.choose(artifacts.tables.sets.of("validation"))
     answered = respondent.answer(asked).scores
     if answered is None:
         raise ValueError("a respondent must score validation lists as it scores test lists")
-    weight = choose_weight(answered, list_scores(score, sequences, asked, length), asked.target_indices)
-    together = blend(scores, list_scores(score, sequences, sets, length), weight)
-    rank = ranks(together, sets.target_indices)
-    cold = artifacts.tables.items.popularity[sets.targets] == 0
-    judged = answer_metrics(rank == 1, np.ones(len(sets), dtype=bool), sets.user_ids)
-    return {"weight": weight, **judged, **_cold(rank == 1, cold)}
+    length = artifacts.manifest.history_length
+    return choose_weight(answered, list_scores(score, artifacts.tables.sequences, asked, length), asked.target_indices)
 
 
 def _cold(correct: np.ndarray, cold: np.ndarray) -> dict[str, float | int]:

@@ -27,10 +27,14 @@ def candidate_metrics(
         sets: R candidate sets.
         history_length: the latest items that are shown.
     """
-    rank = ranks(list_scores(score, sequences, sets, history_length), sets.target_indices)
-    mean, low, high = mean_with_interval(gains(rank, 10), sets.user_ids)
+    return rank_metrics(ranks(list_scores(score, sequences, sets, history_length), sets.target_indices), sets.user_ids)
+
+
+def rank_metrics(rank: np.ndarray, users: np.ndarray) -> dict[str, float | int]:
+    """HitRatio@1 and NDCG@10 of targets' ranks [R], with 95 % intervals over users [R]."""
+    mean, low, high = mean_with_interval(gains(rank, 10), users)
     return {
-        **answer_metrics(rank == 1, np.ones(len(sets), dtype=bool), sets.user_ids),
+        **answer_metrics(rank == 1, np.ones(len(rank), dtype=bool), users),
         "ndcg_at_10": mean,
         "ndcg_at_10_low": low,
         "ndcg_at_10_high": high,

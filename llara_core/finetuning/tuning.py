@@ -91,7 +91,7 @@ def tune(
         params,
         tables,
         recommender.to(choose_device()).eval(),
-        base.hybrid,
+        lambda: base.hybrid,
         PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id),
         PromptEncoder(tokenizer, max_length),
     )
@@ -113,8 +113,8 @@ def tune(
     made_from = embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest}
     manifest = _manifest(params, objective, watch.best_step, made_from)
     found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
-    report = {**_counts(objective, base.hybrid(), len(curve)), "validation": {objective.watched: found}}
-    return Tuned(base.adapted, base.hybrid(), objective.head, manifest, curve, report)
+    report = {**_counts(objective, base.hybrid, len(curve)), "validation": {objective.watched: found}}
+    return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
 
 
 class _Base:
@@ -133,15 +133,12 @@ class _Base:
         return attach_lora(llm, params.lora, params.selected_llm, layers)
 
     @cached_property
-    def _hybrid(self) -> HybridCausalLM:
+    def hybrid(self) -> HybridCausalLM:
+        """The hybrid model around it, with a fresh projector."""
         llm = self.adapted.get_base_model()
         if self._params.train.gradient_checkpointing:
             llm.gradient_checkpointing_enable()
         return build_hybrid(llm, self._embeddings.vectors, self._params.projector.hidden)
-
-    def hybrid(self) -> HybridCausalLM:
-        """The hybrid model around it, with a fresh projector."""
-        return self._hybrid
 
 
 def _manifest(params: Params, objective: Objective[Any], last_step: int, made_from: Lineage) -> AdapterManifest:

@@ -1,11 +1,12 @@
 """What evaluation asks: a tuned model that answers candidate sets, whatever it was trained for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor, nn
 
 from llara_core.errors import ArtifactError
@@ -78,6 +79,12 @@ def build_respondent(tuned: Tuned) -> Respondent:
     module = import_module(f"{__package__}.{name}.respondent")
     respondent: Respondent = getattr(module, f"{name.capitalize()}Respondent")(tuned)
     return respondent
+
+
+def best_of(candidates: np.ndarray, scores: np.ndarray, titles: Sequence[str]) -> Predictions:
+    """Answer with the candidate of the highest score, the first of equals, given candidates and scores [R, C]."""
+    best = np.take_along_axis(candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return Predictions([titles[item] for item in best], best.astype(np.int32), scores)
 
 
 def load_head(module: nn.Module, tuned: Tuned) -> None:

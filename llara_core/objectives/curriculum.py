@@ -1,7 +1,7 @@
 """The curriculum: from text-only to hybrid prompts as a function of the optimiser step (paper, section 3.3)."""
 
 from llara_core.errors import ParamsError
-from llara_core.sequences.random_words import random_words
+from llara_core.sequences.random_words import random_shares, random_words
 
 _STREAM = 0x43757272  # "Curr": keeps these draws apart from those of other purposes
 
@@ -26,5 +26,4 @@ def hybrid_probability(schedule: str, step: int, n_steps: int) -> float:
 
 def is_hybrid(schedule: str, step: int, n_steps: int, seed: int) -> bool:
     """Draw the mode of a step: the same for every process and after every resume, for it depends on nothing else."""
-    uniform = (int(random_words(seed, _STREAM, step)) >> 11) / 2**53
-    return uniform < hybrid_probability(schedule, step, n_steps)
+    return float(random_shares(random_words(seed, _STREAM, step))) < hybrid_probability(schedule, step, n_steps)

@@ -1,7 +1,8 @@
 """What an objective is: the examples of its steps, its loss, what validation watches, and what it leaves behind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -72,6 +73,17 @@ class Objective(ABC, Generic[Example]):
     def head(self) -> Mapping[str, Tensor]:
         """Weights beside LoRA's and the projector's that belong to the adapter, by name."""
         return {}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and back into the mode that it was in."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def lora_and_projector(hybrid: HybridCausalLM, recipe: Recipe) -> list[tuple[list[nn.Parameter], float]]:

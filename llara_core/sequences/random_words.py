@@ -24,6 +24,11 @@ def random_integers(words: np.ndarray, bound: int) -> np.ndarray:
     return ((words >> np.uint64(32)) * np.uint64(bound) >> np.uint64(32)).astype(np.int64)
 
 
+def random_shares(words: np.ndarray) -> np.ndarray:
+    """Map uint64 words to float64 in [0, 1)."""
+    return (words >> np.uint64(11)) / 2**53
+
+
 def random_permutation(seed: int, stream: int, n: int) -> np.ndarray:
     """[n] a permutation of 0..n-1, by sorting n words."""
     return np.argsort(random_words(seed, stream, np.arange(n)), kind="stable")

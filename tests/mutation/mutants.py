@@ -56,6 +56,7 @@ _CHUNKS = "llara_core/objectives/stream/chunks.py"
 _STREAM = "llara_core/objectives/stream/model.py"
 _STREAMS = "llara_core/objectives/stream/objective.py"
 _POSITIONS = "llara_core/objectives/stream/validation.py"
+_ASKED = "llara_core/objectives/asking.py"
 _READER = "llara_core/objectives/stream/respondent.py"
 
 _EXAMPLES = [
@@ -98,7 +99,7 @@ _EXAMPLES = [
     Mutant(_STEPS, "schedule ignored", "params.curriculum.schedule", '"linear"'),
     Mutant(_STEPS, "curriculum seed constant", "settings.n_steps, settings.seed)", "settings.n_steps, 0)"),
     Mutant(_CURRICULUM, "probability 0 at the first step", "return step / n_steps", "return (step - 1) / n_steps"),
-    Mutant(_CURRICULUM, "hybrid first, text last", "uniform < hybrid", "uniform > hybrid"),
+    Mutant(_CURRICULUM, "hybrid first, text last", "step))) < hybrid", "step))) > hybrid"),
     Mutant(_CURRICULUM, "one draw for all steps", "_STREAM, step))", "_STREAM, 1))"),
     Mutant(_CURRICULUM, "mode seed constant", "random_words(seed,", "random_words(0,"),
 ]
@@ -177,9 +178,9 @@ _OPTIMISATION = [
         _TRAINER, "loss divided once more", "self.loss_is_scaled_for_ga = True", "self.loss_is_scaled_for_ga = False"
     ),
     Mutant(_TRAINER, "no step without the projector", "find_unused_parameters=True", "find_unused_parameters=False"),
-    Mutant(_VALIDATION, "validation with dropout", "model.eval()", "pass"),
-    Mutant(_VALIDATION, "mode not restored", "model.train(training)", "pass"),
-    Mutant(_VALIDATION, "mode always training afterwards", "model.train(training)", "model.train()"),
+    Mutant(_RATES, "validation with dropout", "    model.eval()", "    pass"),
+    Mutant(_RATES, "mode not restored", "model.train(training)", "pass"),
+    Mutant(_RATES, "mode always training afterwards", "model.train(training)", "model.train()"),
     Mutant(_VALIDATION, "loss per example", "sum(len(answer) for _, answer in ordered)", "len(ordered)"),
     Mutant(
         _VALIDATION,
@@ -267,8 +268,8 @@ _TENSORS = [
     Mutant(_PROJECTOR, "inputs scaled the wrong way", "self.first.weight.div_(", "self.first.weight.mul_("),
     Mutant(_PROJECTOR, "first bias left", "self.first.bias.zero_()", "pass"),
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
-    Mutant(_QUESTIONS, "always template 0", "compose(template,", "compose(0,"),
-    Mutant(_QUESTIONS, "always hybrid", "row.tolist(), mode)", 'row.tolist(), "hybrid")'),
+    Mutant(_QUESTIONS, "always template 0", "Question(template,", "Question(0,"),
+    Mutant(_QUESTIONS, "always hybrid", "asked.candidates, mode)", 'asked.candidates, "hybrid")'),
     Mutant(_QUESTIONS, "history one item longer", "sets), history_length)", "sets), history_length + 1)"),
     Mutant(_QUESTIONS, "candidates sorted", "row.tolist()", "sorted(row.tolist())"),
     Mutant(_QUESTIONS, "padding shown as an item", "history[history != PADDING_ID]", "history"),
@@ -315,7 +316,7 @@ _JUDGING = [
     Mutant(_RESPONDENT, "one draw too many", "sets.draws < self", "sets.draws <= self"),
     Mutant(_WHOLE, "asked of validation users", 'tables.sets.of("test")', 'tables.sets.of("validation")'),
     Mutant(_WHOLE, "weight chosen on test", 'tables.sets.of("validation")', 'tables.sets.of("test")'),
-    Mutant(_WHOLE, "the other one's weight", "sets, length), weight)", "sets, length), 1 - weight)"),
+    Mutant(_WHOLE, "the other one's weight", 'scores["recommender"], weight)', 'scores["recommender"], 1 - weight)'),
     Mutant(_WHOLE, "any base model will do", '{"llm": llm_digest(manifest.llm)}', "{}"),
     Mutant(
         _WHOLE, "any embeddings will do", "read_manifest(adapter, lineage)", "read_manifest(adapter, tables.lineage)"
@@ -422,7 +423,7 @@ _READING = [
     ),
     Mutant(_STREAMS, "dropout the same in every step", "_STATES, examples[0].step", "_STATES, 0"),
     Mutant(_CHUNKS, "items dropped the same in every step", "_DROPOUT, step", "_DROPOUT, 0"),
-    Mutant(_CHUNKS, "item dropout ignored", "uniform >= self._dropout", "uniform >= 0"),
+    Mutant(_CHUNKS, "item dropout ignored", "random_shares(words) >= self._dropout", "random_shares(words) >= 0"),
     Mutant(_STREAM, "distillation ignored", "if self.distillation:", "if False:"),
     Mutant(_STREAM, "distillation turned round", "(vectors[targets] - expected)", "(expected - vectors[targets])"),
     Mutant(
@@ -447,7 +448,7 @@ _READING = [
         "vectors[1:] if negatives is None else vectors[negatives]",
         "vectors[1:]",
     ),
-    Mutant(_STREAMS, "dropout while it validates", "        self.model.eval()\n        task", "        task"),
+    Mutant(_STREAMS, "dropout while it validates", "with evaluating(self.model):", "if True:"),
     Mutant(
         _STREAMS,
         "states of another history",
@@ -468,8 +469,8 @@ _READING = [
     Mutant(
         _WHOLE,
         "one item for the recommender",
-        "list_scores(score, sequences, sets, length), weight",
-        "list_scores(score, sequences, sets, 1), weight",
+        "list_scores(score, tables.sequences, sets, length) for",
+        "list_scores(score, tables.sequences, sets, 1) for",
     ),
     Mutant(
         _TUNING,
@@ -519,7 +520,7 @@ _READING = [
     ),
     Mutant(_READER, "the first readout", "len(history.readouts) - 1 for", "0 for"),
     Mutant(_READER, "scores of a neighbour", "found[i] = scores", "found[part[0]] = found[i] = scores"),
-    Mutant(_READER, "the lowest score", "scores.argmax(axis=1)", "scores.argmin(axis=1)"),
+    Mutant(_ASKED, "the lowest score", "scores.argmax(axis=1)", "scores.argmin(axis=1)"),
     Mutant(_READER, "no numbers accepted", "        require_finite(torch.from_numpy(scores))\n", ""),
 ]
 

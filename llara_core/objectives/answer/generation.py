@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from llara_core.hybrid.batching import pad_prompts
+from llara_core.hybrid.batching import pad_prompts, to_device
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.numbers import require_finite
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
@@ -39,7 +39,7 @@ def generate_answers(
     Raises:
         ModelError: a score isn't a finite number.
     """
-    batch = {name: tensor.to(model.device) for name, tensor in pad_prompts(prompts, encoder.filler_id).items()}
+    batch = to_device(pad_prompts(prompts, encoder.filler_id), model.device)
     generated = model.llm.generate(
         inputs_embeds=model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"]),
         attention_mask=batch["attention_mask"],

@@ -34,10 +34,10 @@ class TitleMatcher:
             self._verbatim[_single_spaced(title)].append(item)
             if words := _words(title):
                 self._worded[words].append(item)
+        self._findable = {words: items for words, items in self._worded.items() if re.search(r"\w", " ".join(words))}
         lengths: dict[str, set[int]] = defaultdict(set)
-        for words in self._worded:
-            if re.search(r"\w", " ".join(words)):
-                lengths[words[0]].add(len(words))
+        for words in self._findable:
+            lengths[words[0]].add(len(words))
         self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
         self._sorted = sorted(map(" ".join, self._worded))
 
@@ -65,7 +65,7 @@ class TitleMatcher:
         covered = 0  # where the titles so far end: one that ends no later began later and so stands in another
         for start in range(end):
             for length in self._lengths.get(words[start], ()):
-                items = self._worded.get(words[start : start + length])
+                items = self._findable.get(words[start : start + length])
                 if items is not None and start + length <= len(words):
                     if start + length > covered:
                         covered = start + length

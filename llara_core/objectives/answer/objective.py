@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from llara_core.hybrid.batching import pad_examples
+from llara_core.hybrid.batching import pad_examples, to_device
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.questions import encode_questions
 from llara_core.objectives.answer.prompts import AnsweredPrompt, AnswerPlan
-from llara_core.objectives.objective import Objective, Sources, lora_and_projector
+from llara_core.objectives.objective import Objective, Sources, evaluating, lora_and_projector
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
 
@@ -65,13 +65,10 @@ def validation_questions(sources: Sources, n_questions: int, mode: Mode) -> list
 @torch.no_grad()
 def answer_loss(model: HybridCausalLM, examples: Sequence[AnsweredPrompt], filler_id: int, batch_size: int) -> float:
     """Mean cross-entropy per answer token (nats) over `examples`, whatever the batch size."""
-    training = model.training
-    model.eval()
     ordered = sorted(examples, key=lambda example: len(example[0].input_ids))
     total = 0.0
-    for start in range(0, len(ordered), batch_size):
-        prompts, answers = zip(*ordered[start : start + batch_size], strict=True)
-        batch = pad_examples(prompts, answers, filler_id)
-        total += float(model(**{name: tensor.to(model.device) for name, tensor in batch.items()}))
-    model.train(training)
+    with evaluating(model):
+        for start in range(0, len(ordered), batch_size):
+            prompts, answers = zip(*ordered[start : start + batch_size], strict=True)
+            total += float(model(**to_device(pad_examples(prompts, answers, filler_id), model.device)))
     return total / sum(len(answer) for _, answer in ordered)

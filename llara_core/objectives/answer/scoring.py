@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from llara_core.hybrid.batching import pad_prompts
+from llara_core.hybrid.batching import pad_prompts, to_device
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.numbers import require_finite
 from llara_core.prompting.encoding import EncodedPrompt
@@ -32,7 +32,7 @@ def candidate_log_likelihoods(
     Raises:
         ModelError: a score isn't a finite number.
     """
-    batch = {name: tensor.to(model.device) for name, tensor in pad_prompts(prompts, filler_id).items()}
+    batch = to_device(pad_prompts(prompts, filler_id), model.device)
     prompt_mask = batch["attention_mask"]
     first = model.backbone(
         inputs_embeds=model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"]),

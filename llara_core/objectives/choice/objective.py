@@ -12,7 +12,7 @@ from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.plan import ChoicePlan
 from llara_core.objectives.choice.prompts import ChoicePrompt, encode_choice, pad_choices
 from llara_core.objectives.numbers import require_finite
-from llara_core.objectives.objective import Objective, Sources, lora_and_projector
+from llara_core.objectives.objective import Objective, Sources, evaluating, lora_and_projector
 from llara_core.params.objectives import Choice
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode
@@ -67,15 +67,13 @@ class ChoiceObjective(Objective[ChoicePrompt]):
         Raises:
             ModelError: a score isn't a finite number.
         """
-        training = self.model.training
-        self.model.eval()
         hits = 0
-        for batch, ends, places in self._read(self._validation):
-            scores = self.model.maps(ends, places)
-            require_finite(scores)
-            own = scores.gather(1, batch["labels"][:, None])
-            hits += int(((scores >= own).sum(dim=1) == 1).sum())
-        self.model.train(training)
+        with evaluating(self.model):
+            for batch, ends, places in self._read(self._validation):
+                scores = self.model.maps(ends, places)
+                require_finite(scores)
+                own = scores.gather(1, batch["labels"][:, None])
+                hits += int(((scores >= own).sum(dim=1) == 1).sum())
         return hits / len(self._validation)
 
     @torch.no_grad()

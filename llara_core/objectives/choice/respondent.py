@@ -4,14 +4,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from llara_core.objectives.asking import Respondent, Tuned, load_head
+from llara_core.hybrid.batching import to_device
+from llara_core.hybrid.questions import stored_questions
+from llara_core.objectives.asking import Respondent, Tuned, best_of, load_head
 from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.prompts import ChoicePrompt, encode_choice, pad_choices
 from llara_core.objectives.numbers import require_finite
-from llara_core.prompting.question import Question
-from llara_core.sequences.windows import histories, of_candidate_sets
 from llara_core.tables.candidates import CandidateSets
-from llara_core.tables.items import PADDING_ID
 from llara_core.tables.predictions import Predictions
 
 
@@ -44,22 +43,22 @@ class ChoiceRespondent(Respondent):
         with tqdm(total=len(prompts), desc="evaluate (choice)", unit="prompt") as bar:
             for start in range(0, len(order), tuned.params.batch_size):
                 part = order[start : start + tuned.params.batch_size]
-                batch = pad_choices([prompts[i] for i in part], tuned.encoder.filler_id)
+                padded = pad_choices([prompts[i] for i in part], tuned.encoder.filler_id)
+                batch = to_device(padded, tuned.hybrid.device)
                 names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
-                states = self.model.read(*(batch[name].to(tuned.hybrid.device) for name in names))
+                states = self.model.read(*(batch[name] for name in names))
                 found = self.model.maps(*states)
                 require_finite(found)
                 scores[part] = found.cpu().numpy()
                 bar.update(len(part))
-        matched = np.take_along_axis(sets.candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
-        return Predictions([tuned.writer.titles[item] for item in matched], matched.astype(np.int32), scores)
+        return best_of(sets.candidates, scores, tuned.writer.titles)
 
     def _prompts(self, sets: CandidateSets) -> list[ChoicePrompt]:
         tuned = self._tuned
-        sequences, template = tuned.tables.sequences, tuned.params.template
-        shown = histories(sequences, of_candidate_sets(sequences, sets), tuned.manifest.history_length)
-        drawn = [
-            Question(template, history[history != PADDING_ID].tolist(), row.tolist(), int(target), name)
-            for history, row, target, name in zip(shown, sets.candidates, sets.targets, sets.names(), strict=True)
-        ]
-        return [encode_choice(prompt, tuned.mode, tuned.writer, tuned.encoder) for prompt in drawn]
+        questions = stored_questions(
+            sets,
+            tuned.tables.sequences,
+            template=tuned.params.template,
+            history_length=tuned.manifest.history_length,
+        )
+        return [encode_choice(question, tuned.mode, tuned.writer, tuned.encoder) for question in questions]

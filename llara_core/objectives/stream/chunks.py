@@ -10,7 +10,7 @@ from llara_core.hybrid.batching import IGNORED
 from llara_core.objectives.step_plan import StepPlan, StepSettings
 from llara_core.prompting.histories import EncodedHistory, HistoryEncoder
 from llara_core.prompting.segments import Mode
-from llara_core.sequences.random_words import random_words
+from llara_core.sequences.random_words import random_shares, random_words
 from llara_core.tables.sequences import Sequences
 
 _PLACE, _DROPOUT = 0x506C6163, 0x49746D44  # "Plac", "ItmD": streams of random words
@@ -108,7 +108,7 @@ class Chunker:
         """
         users = np.searchsorted(self._first, chosen, side="right") - 1
         starts, ends = self._spans.starts[users], self._spans.ends[users] - 1
-        share = (chosen - self._first[users] + (words >> np.uint64(11)) / 2**53) / self._counts[users]
+        share = (chosen - self._first[users] + random_shares(words)) / self._counts[users]
         lowest = starts + self._spans.min_history - 1  # the first input whose successor counts
         anchors = lowest + np.minimum((share * (ends - lowest)).astype(np.int64), ends - lowest - 1)
         reached = np.searchsorted(self._tokens, self._tokens[anchors] + self._budget, side="right") - 1
@@ -159,8 +159,8 @@ class ChunkPlan(StepPlan[ShownChunk, EncodedChunk]):
         return sorted(shown, key=lambda drawn: self._chunker.tokens_of(drawn.places))
 
     def _shown(self, chunk: Chunk, step: int) -> np.ndarray:
-        uniform = (random_words(self.settings.seed, _DROPOUT, step, chunk.places) >> np.uint64(11)) / 2**53
-        stays = uniform >= self._dropout
+        words = random_words(self.settings.seed, _DROPOUT, step, chunk.places)
+        stays = random_shares(words) >= self._dropout
         stays[-1] = True  # so that something is shown, and something asked for
         return chunk.places[stays]
 

@@ -13,7 +13,7 @@ from llara_core.hybrid.adapter import ITEM_VECTORS
 from llara_core.hybrid.batching import IGNORED, to_device
 from llara_core.hybrid.recommender_head import RecommenderHead, RecommenderMap
 from llara_core.objectives.numbers import require_finite
-from llara_core.objectives.objective import Objective, Sources, lora_and_projector
+from llara_core.objectives.objective import Objective, Sources, evaluating, lora_and_projector
 from llara_core.objectives.step_plan import step_settings
 from llara_core.objectives.stream.batching import pad_chunks, pad_histories
 from llara_core.objectives.stream.chunks import (
@@ -32,7 +32,7 @@ from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
 from llara_core.runtime.logs import LOGGER
-from llara_core.sequences.random_words import random_integers, random_words
+from llara_core.sequences.random_words import random_integers, random_shares, random_words
 
 _NEGATIVES, _RIDGE, _STATES = 0x4E656761, 0x52696467, 0x53746174  # "Nega", "Ridg", "Stat": streams of random words
 
@@ -107,7 +107,7 @@ class StreamObjective(Objective[EncodedChunk]):
         places, share = [torch.tensor(example.places) for example in examples], self.recipe.state_dropout
         padded = pad_sequence(places, batch_first=True).numpy()[..., None]
         words = random_words(self._seed, _STATES, examples[0].step, padded, np.arange(self.model.hybrid.width))
-        stays = (words >> np.uint64(11)) / 2**53 >= share
+        stays = random_shares(words) >= share
         return torch.from_numpy(stays.astype(np.float32) / np.float32(1 - share))
 
     def _stack(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:
@@ -133,12 +133,10 @@ class StreamObjective(Objective[EncodedChunk]):
         Raises:
             ModelError: a score isn't a finite number.
         """
-        training = self.model.training
-        self.model.eval()
         task = self._validation
-        states = torch.cat([states for _, states in self._read(task.chunks, self.plan.last_mode)])
-        scores = self.model.head.scores(self.model.head(states)).cpu()
-        self.model.train(training)
+        with evaluating(self.model):
+            states = torch.cat([states for _, states in self._read(task.chunks, self.plan.last_mode)])
+            scores = self.model.head.scores(self.model.head(states)).cpu()
         require_finite(scores[:, 1:])
         return float(expected_hits(scores.numpy(), task.targets, task.excluded, task.size).mean())
 
@@ -154,7 +152,7 @@ class StreamObjective(Objective[EncodedChunk]):
         for start in range(1, self._n_items + 1, self.recipe.batch_size):
             items = range(start, min(start + self.recipe.batch_size, self._n_items + 1))
             batch = pad_histories([self._encoder.encode([item], "text") for item in items], self._filler_id)
-            parts.append(self._states(batch)[:, 0])
+            parts.append(self._states(to_device(batch, self.model.hybrid.device))[:, 0])
         states, known = torch.cat(parts), torch.from_numpy(popularity[1:] >= how.below)
         if not known.any():
             raise DataError(f"objectives.stream.title_vectors.below must leave items to learn from, got {how.below}")
@@ -185,10 +183,11 @@ class StreamObjective(Objective[EncodedChunk]):
             part = chunks[start : start + self.recipe.micro_batch_size]
             whole = [ShownChunk(chunk, chunk.places) for chunk in part]
             batch = self._stack([encode_chunk(self._item_ids, shown, self._encoder, mode, step=0) for shown in whole])
-            yield to_device(batch, self.model.hybrid.device), self._states(batch)[batch["labels"] >= 0]
+            batch = to_device(batch, self.model.hybrid.device)
+            yield batch, self._states(batch)[batch["labels"] >= 0]
 
     def _states(self, batch: dict[str, Tensor]) -> Tensor:
         """[B, T, H] the language model's states at a batch's readouts, in float32."""
         names = ("input_ids", "slot_mask", "slot_items", "readouts")
         with autocast(self._precision):
-            return self.model.read(*(batch[name].to(self.model.hybrid.device) for name in names)).float()
+            return self.model.read(*(batch[name] for name in names)).float()

@@ -8,8 +8,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from llara_core.hybrid.adapter import ITEM_VECTORS
+from llara_core.hybrid.batching import to_device
 from llara_core.hybrid.recommender_head import RecommenderHead
-from llara_core.objectives.asking import Respondent, Tuned, load_head
+from llara_core.objectives.asking import Respondent, Tuned, best_of, load_head
 from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
@@ -56,8 +57,7 @@ class StreamRespondent(Respondent):
         with tqdm(total=len(histories), desc="evaluate (stream)", unit="history") as bar:
             scores = score_candidates(lambda part: self.score(part, bar), histories, example, sets.candidates)
         require_finite(torch.from_numpy(scores))
-        matched = np.take_along_axis(sets.candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
-        return Predictions([tuned.writer.titles[item] for item in matched], matched.astype(np.int32), scores)
+        return best_of(sets.candidates, scores, tuned.writer.titles)
 
     @torch.no_grad()
     def score(self, histories: np.ndarray, bar: tqdm | None = None) -> Tensor:
@@ -72,7 +72,7 @@ class StreamRespondent(Respondent):
         for part in (order[start : start + size] for start in range(0, len(order), size)):
             chosen = [encoded[i] for i in part]
             batch = pad_histories(chosen, self._tuned.encoder.filler_id)
-            states = self.model.read(**{name: tensor.to(device) for name, tensor in batch.items()})
+            states = self.model.read(**to_device(batch, device))
             last = torch.tensor([len(history.readouts) - 1 for history in chosen], device=device)
             user_states = self.model.head(states[torch.arange(len(part), device=device), last])
             for i, scores in zip(part, self.model.head.scores(user_states), strict=True):

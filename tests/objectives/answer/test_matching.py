@@ -172,3 +172,10 @@ def test_what_a_cut_answer_names_it_names_however_it_goes_on(titles: list[str], 
     for item in range(1, len(titles) + 1):
         if matcher.match(f"zz {answer}", [item], is_whole=False) == item:
             assert matcher.match(f"zz {answer} {more}", [item]) == item
+
+
+def test_a_title_of_marks_alone_is_not_found_beside_one_that_begins_with_the_same_mark() -> None:
+    matcher = TitleMatcher(["", ", a", ", ,"])
+    assert matcher.match("a , ,", [1, 2]) is None
+    assert matcher.match("so , a", [1, 2]) == 1
+    assert matcher.match(", ,", [1, 2]) == 2  # the whole answer
