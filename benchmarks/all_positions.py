@@ -6,7 +6,7 @@ which each is asked about with many lists. Users are the clusters of all interva
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from llara_core.evaluation.blending import blend, choose_weight
 from llara_core.evaluation.judging import Artifacts, build_asked, read_artifacts
 from llara_core.evaluation.statistics import difference_with_interval, mean_with_interval
+from llara_core.objectives.numbers import require_finite
 from llara_core.objectives.stream.respondent import StreamRespondent
 from llara_core.params.loading import load_params
 from llara_core.recommenders.ranking import neural_scorer
@@ -65,14 +66,22 @@ def draw_lists(
     return Lists(asked.rows, histories(sequences, asked, length), rows, (rows == goals[:, None, None]).argmax(axis=2))
 
 
+def same_lists(one: Lists, other: Lists) -> bool:
+    """Whether two variants are asked about the same positions, with the same histories and candidates."""
+    return all(np.array_equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Lists))
+
+
 def list_scores(score: Callable[[np.ndarray], Tensor], lists: Lists) -> np.ndarray:
     """[E, D, C] scores of the candidates; `score` maps histories [E, L] to scores [E, n + 1]."""
     found = np.empty(lists.candidates.shape)
     for start in range(0, len(lists.histories), _CHUNK):
         part = slice(start, start + _CHUNK)
-        scores = score(lists.histories[part]).cpu().numpy()
+        scores = score(lists.histories[part]).cpu()
+        require_finite(scores[:, 1:])
         shape = lists.candidates[part].shape
-        found[part] = np.take_along_axis(scores, lists.candidates[part].reshape(shape[0], -1), axis=1).reshape(shape)
+        found[part] = np.take_along_axis(scores.numpy(), lists.candidates[part].reshape(shape[0], -1), axis=1).reshape(
+            shape
+        )
     return found
 
 
@@ -90,7 +99,9 @@ def main(
     """Print HitRatio@1 of each model, and differences with their paired 95 % intervals."""
     params = load_params(Path("params.yaml"))
     found: dict[str, np.ndarray] = {}
+    names: list[str] = []
     users = np.empty(0)
+    asked: Lists | None = None
     for variant in variants:
         name, _, folder = variant.partition("=")
         parts = [
@@ -102,15 +113,18 @@ def main(
             raise typer.BadParameter(f"{folder} must hold an adapter of objective stream")
         how = (params.candidates.negatives, params.candidates.size, params.split.min_history)
         test = draw_lists(artifacts, "test", *how, draws, 10**9)
+        asked = asked or test
+        if name in names or not same_lists(test, asked):
+            raise typer.BadParameter(f"{variant} must have a name of its own, and the lists of the first variant")
+        names.append(name)
         validation = draw_lists(artifacts, "validation", *how, draws, 2000)
-        users = test.users
         theirs = neural_scorer(artifacts.recommender.to(choose_device()))
         ours, other = (list_scores(score, test) for score in (respondent.score, theirs))
         flat = [
             list_scores(score, validation).reshape(-1, params.candidates.size) for score in (respondent.score, theirs)
         ]
         weight = choose_weight(flat[0], flat[1], validation.target_indices.reshape(-1))
-        shape = ours.shape
+        shape, users = ours.shape, test.users
         both = blend(ours.reshape(-1, shape[2]), other.reshape(-1, shape[2]), weight).reshape(shape)
         found[f"{name} llara"], found[f"{name} recommender"] = hits(ours, test), hits(other, test)
         found[f"{name} together ({weight:.2f})"] = hits(both, test)
@@ -122,9 +136,8 @@ def main(
     print(f"{len(users)} positions of {len(np.unique(users))} users, {draws} lists each")
     for name, values in found.items():
         print("{:40} {:.4f} [{:.4f}, {:.4f}]".format(name, *mean_with_interval(values, users)))
-    names = list(found)
-    for i, first in enumerate(names):
-        for second in names[:i]:
+    for i, first in enumerate(found):
+        for second in list(found)[:i]:
             difference = difference_with_interval(found[first], found[second], users)
             print("{} − {}: {:+.4f} [{:+.4f}, {:+.4f}]".format(first, second, *difference))
 

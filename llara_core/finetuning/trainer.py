@@ -118,10 +118,12 @@ class HybridTrainer(Trainer):
         model: nn.Module,
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
+        num_items_in_batch: Tensor | int = 0,
     ) -> Tensor:
         """Mean cross-entropy per answer token of the whole step, whatever its division into micro-batches."""
-        loss = model(**inputs) / num_items_in_batch * self.accelerator.num_processes
+        # A step may have no target (of items that aren't compared); it teaches nothing, but its loss is a number.
+        n_targets = max(int(num_items_in_batch), 1)
+        loss = model(**inputs) / n_targets * self.accelerator.num_processes
         if not torch.isfinite(loss):
             raise ModelError(
                 f"the training loss became {loss.item()} at step {self.state.global_step + 1}, learning rate "

@@ -170,6 +170,6 @@ def _counts(objective: Objective[Any], hybrid: HybridCausalLM, steps: int) -> di
         "trainable_parameters": {
             "lora": sum(p.numel() for p in hybrid.llm.parameters() if p.requires_grad),
             "projector": sum(p.numel() for p in hybrid.projector.parameters()),
-            "head": sum(tensor.numel() for tensor in objective.head.values()),
+            "head": sum(p.numel() for weights, _ in objective.rates()[2:] for p in weights),
         },
     }

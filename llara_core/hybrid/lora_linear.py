@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from peft.tuners import lora
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.functional import linear
 
 
@@ -23,10 +23,11 @@ class LoraLinear(lora.Linear):
         )
         if not is_plain:
             return cast("Tensor", super().forward(x, *args, **kwargs))
-        base, down, up = self.base_layer, self.lora_A[adapter].weight, self.lora_B[adapter].weight
-        if not x.dtype == base.weight.dtype == down.dtype == up.dtype:
+        base, down, up = self.base_layer, self.lora_A[adapter].weight, self.lora_B[adapter]
+        is_constant = not any(weight.requires_grad for weight in base.parameters()) and up.bias is None
+        if not (is_constant and x.dtype == base.weight.dtype == down.dtype == up.weight.dtype):
             return cast("Tensor", super().forward(x))
-        return cast("Tensor", _LoraProduct.apply(x, base.weight, base.bias, down, up, self.scaling[adapter]))
+        return cast("Tensor", _LoraProduct.apply(x, base.weight, base.bias, down, up.weight, self.scaling[adapter]))
 
 
 class _LoraProduct(torch.autograd.Function):
@@ -40,21 +41,25 @@ class _LoraProduct(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scale: float
     ) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
+        rows = _rows(x)
         inner = linear(rows, down)  # [N, r]
         y = linear(rows, weight, bias).addmm_(inner, up.T, alpha=scale)
         ctx.save_for_backward(x, weight, down, up, inner)
         ctx.scale = scale  # type: ignore[attr-defined]
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], len(weight))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, down, up, inner = ctx.saved_tensors
-        rows = x.reshape(-1, x.shape[-1])
-        outer = gradients[0].reshape(-1, weight.shape[0])
+        rows, outer = _rows(x), _rows(gradients[0])
         grad_inner = linear(outer, up.T.contiguous()).mul_(ctx.scale)
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = (outer @ weight).addmm_(grad_inner, down).view(x.shape)
         grad_up = (inner.T @ outer).mul_(ctx.scale).T
         return grad_x, None, None, grad_inner.T @ rows, grad_up, None
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x.reshape(x.shape[:-1].numel(), x.shape[-1])

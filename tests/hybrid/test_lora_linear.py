@@ -63,6 +63,14 @@ def test_gradients_stand_a_numerical_check(inputs: Tensor) -> None:
     assert torch.autograd.gradcheck(model, inputs[0].clone().requires_grad_())
 
 
+@pytest.mark.parametrize("shape", [(5,), (0, 5), (2, 0, 5), (0, 4, 5)])
+def test_any_number_of_rows_will_do(shape: tuple[int, ...]) -> None:
+    x = torch.ones(shape, dtype=torch.float64)
+    ours, theirs = _adapted(bias=True, ours=True), _adapted(bias=True, ours=False)
+    for one, other in zip(_gradients(ours, x), _gradients(theirs, x), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_an_input_that_is_not_learnt_costs_no_gradient(inputs: Tensor) -> None:
     model = _adapted(bias=False, ours=True)
     lower = next(part for part in model.modules() if isinstance(part, LoraLinear))
@@ -88,6 +96,12 @@ def test_what_is_not_plain_goes_peft_s_way(inputs: Tensor, monkeypatch: pytest.M
     with torch.autocast("cpu", torch.bfloat16):
         assert single(inputs.float()).dtype == torch.bfloat16
     assert len(calls) == 6
+    base = next(part for part in plain.modules() if isinstance(part, LoraLinear)).base_layer
+    base.weight.requires_grad_()
+    plain(inputs).sum().backward()
+    assert base.weight.grad.abs().max() > 0
+    assert len(calls) == 7
+    base.weight.requires_grad_(requires_grad=False)
     plain.merge_adapter()
     torch.testing.assert_close(plain(inputs), result)
-    assert len(calls) == 8
+    assert len(calls) == 9

@@ -73,6 +73,8 @@ class StreamObjective(Objective[EncodedChunk]):
         self.model: StreamModel = StreamModel(hybrid, head.to(hybrid.device), sources.recommender, recipe.distillation)
         if recipe.title_vectors is not None:
             self._replace_rare_vectors(sources.tables.items.popularity, recipe.title_vectors)
+        rivals = self.model.head.rivals
+        self._rivals = None if rivals is None else rivals.cpu()  # for loader workers, which mustn't touch a GPU
         explained = self._fit_head(chunker, sources)
         LOGGER.info("the head starts with R² %.3f of the recommender's user states", explained)
 
@@ -90,16 +92,16 @@ class StreamObjective(Objective[EncodedChunk]):
 
         Items that aren't compared with others are no targets either.
         """
-        batch, rivals = self._stack(examples), self.model.head.rivals
+        batch, rivals = self._stack(examples), self._rivals
         if rivals is not None:
-            is_rival = torch.isin(batch["labels"], rivals.cpu())
+            is_rival = torch.isin(batch["labels"], rivals)
             batch["labels"] = torch.where(is_rival, batch["labels"], IGNORED)
         if self.recipe.state_dropout:
             batch["noise"] = self._noise(examples)
         if self._n_items > self.recipe.sampled.beyond:
             words = random_words(self._seed, _NEGATIVES, examples[0].step, np.arange(self.recipe.sampled.negatives))
             drawn = torch.from_numpy(1 + random_integers(words, self._n_items if rivals is None else len(rivals) - 1))
-            batch["negatives"] = drawn if rivals is None else rivals.cpu()[drawn]
+            batch["negatives"] = drawn if rivals is None else rivals[drawn]
         return batch
 
     def _noise(self, examples: Sequence[EncodedChunk]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from llara_core.errors import ArtifactError, ModelError
 from llara_core.finetuning import tuning
-from llara_core.objectives.choice.objective import ChoiceObjective
+from llara_core.objectives.choice.objective import ChoiceObjective, validation_prompts
 from llara_core.objectives.choice.prompts import pad_choices
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.objectives import Ridge as RidgeParams
@@ -171,3 +172,50 @@ def test_what_computes_no_numbers_is_refused(tmp_path: Path, make: Make, built: 
         built[0].model.maps.user.bias[0] = torch.nan
     with pytest.raises(ModelError, match="must be finite numbers, got nan"):
         built[0].validate()
+
+
+def test_a_tie_is_no_hit(tmp_path: Path, make: Make, built: list[ChoiceObjective]) -> None:
+    _run(tmp_path, make())
+    with torch.no_grad():
+        for weight in built[0].model.maps.parameters():
+            weight.zero_()
+    assert built[0].validate() == 0
+
+
+def test_params_reach_the_model_and_its_validation(
+    tmp_path: Path, make: Make, built: list[ChoiceObjective], writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    validation = make().objectives.choice.validation.model_copy(update={"positions": 3})
+    params = make("linear", distillation=0.4, validation=validation, examples_per_epoch=48)
+    rule = params.candidates.model_copy(update={"negatives": "outside_history"})
+    _, tables, _ = _run(tmp_path, params.model_copy(update={"candidates": rule}))
+    [objective] = built
+    assert objective.model.distillation == 0.4
+    asked = objective._validation
+    assert len(asked) == 3
+    assert [asked[0].candidates[asked[0].target], asked[2].candidates[asked[2].target]] == [LISTS[0][-2], LISTS[-1][-2]]
+    for prompt in asked:
+        assert prompt.prompt == encoder.encode(writer.compose(1, prompt.history, prompt.candidates, "hybrid"))
+    modes = [objective.plan.mode(step) for step in range(1, 13)]
+    assert set(modes) == {"text", "hybrid"}
+    shown = [bool(objective.plan[4 * step].prompt.slot_items) for step in range(12)]
+    assert shown == [mode == "hybrid" for mode in modes]
+    objective.model.train()
+    assert objective.validate() == objective.validate()  # without dropout
+    assert objective.model.training
+    # What is held out for the test may be a wrong answer on validation, or it would be given away.
+    seen = {(row, item) for seed in range(60) for row, item in _held_out_negatives(params, rule, tables, seed)}
+    assert seen
+
+
+def _held_out_negatives(params: Params, rule: Any, tables: Any, seed: int) -> list[tuple[int, int]]:
+    sources = SimpleNamespace(params=params.model_copy(update={"candidates": rule, "seed": seed}), tables=tables)
+    rows = [row for row, user in enumerate(LISTS) if len(user) >= 3]
+    asked = validation_prompts(sources, 99)
+    assert len(asked) == len(rows)
+    found = []
+    for row, question in zip(rows, asked, strict=True):
+        negatives = set(question.candidates) - {question.target}
+        assert not negatives & set(LISTS[row][:-1])
+        found += [(row, item) for item in negatives if item == LISTS[row][-1]]
+    return found

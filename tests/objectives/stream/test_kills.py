@@ -84,6 +84,7 @@ def slow_params(make_params: Callable[..., Params]) -> Params:  # noqa: F811
     """Twelve steps in both modes, with dropout; checkpoints every second."""
     validation = make_params().objectives.stream.validation.model_copy(update={"times": 6, "patience": 99})
     small = {"batch_size": 4, "micro_batch_size": 2, "examples_per_epoch": 48, "validation": validation}
+    small |= {"item_dropout": 0.3, "state_dropout": 0.3}
     params = make_params("linear", **small)
     return params.model_copy(update={"train": params.train.model_copy(update={"checkpoint_every": 2})})
 

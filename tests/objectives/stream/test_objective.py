@@ -196,3 +196,9 @@ def test_dropped_features_do_not_reach_the_head(build: Callable[..., StreamObjec
     with torch.no_grad():
         assert float(model(**batch)) != pytest.approx(total, rel=1e-3)
     assert build(state_dropout=0.9).validate() == build().validate()
+
+
+def test_items_are_left_out_as_params_say(build: Callable[..., StreamObjective]) -> None:
+    whole, part = build(), build(item_dropout=0.4)
+    items = [[sum(len(made.plan[i].items) for i in range(12))] for made in (whole, part)]
+    assert items[1] < items[0]

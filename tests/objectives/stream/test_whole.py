@@ -327,12 +327,14 @@ def test_a_head_of_another_recommender_is_refused_before_the_model_is_loaded(
 
     monkeypatch.setattr(judging, "load_base_llm", load)
     dim, width = tuned.head["weight"].shape
-    for shape in ((dim + 1, width), (dim, width + 1)):
+    for shape in ((dim + 1, width), (dim, width + 1), (7, dim)):
         head = {"weight": torch.zeros(shape), "bias": torch.zeros(shape[0])}
+        if shape == (7, dim):  # for nine items, padding among them
+            head = {**tuned.head, "item_vectors": torch.zeros(shape)}
         shutil.rmtree(tmp_path / "adapter")
         (tmp_path / "adapter").mkdir()
         save_adapter(tmp_path / "adapter", tuned.adapted, tuned.model.projector, tuned.manifest, head)
-        found = rf"head.safetensors: (weight|bias) must have shape \({dim},.*\), got \({shape[0]}"
+        found = rf"head.safetensors: (weight|bias|item_vectors) must have shape \(.*\), got \({shape[0]}"
         with pytest.raises(ArtifactError, match=found):
             _judge(tmp_path, make_params())
 
@@ -353,7 +355,7 @@ def test_chunks_must_hold_what_evaluation_shows(
     _run(tmp_path / "enough", make_params(chunk_tokens=needed))
 
 
-COUNTS = np.array([0, 1, 5, 5, 1, 5, 5, 5, 0])
+COUNTS = np.array([0, 1, 3, 5, 1, 5, 5, 5, 0])
 """Training interactions by item id, as tests of rare items take them to be."""
 
 
@@ -380,6 +382,8 @@ def test_rare_items_get_the_vectors_of_their_titles(
         vectors[rare], ridge.predict(scaler.transform([states[i - 1] for i in rare])), rtol=1e-3, atol=1e-4
     )
     assert torch.equal(vectors[known], original[known])
+    own = tuned.head["weight"].numel() + tuned.head["bias"].numel()
+    assert tuned.report["trainable_parameters"]["head"] == own
     found = _judge(tmp_path, make_params(title_vectors=how))
     test = tables.sets.of("test")
     with torch.no_grad():
@@ -419,6 +423,14 @@ def test_rare_items_are_compared_with_nothing_in_training(
             weights = (recommender.output_weights[among] @ taught[row, column]).softmax(0)
             total -= 0.5 * float(logits[among.index(int(batch["labels"][row, column]))] + (weights * logits).sum())
         assert float(model(**batch)) == pytest.approx(total, rel=1e-4)
+        model.distillation = 0.0
+        drawn = [among[0], among[2], among[2]]
+        by_hand = 0.0
+        for row, column in (batch["labels"] >= 0).nonzero().tolist():
+            scores, target = recommender.output_weights @ states[row, column], int(batch["labels"][row, column])
+            others = sum(len(among) / 3 * scores[item].exp() for item in drawn if item != target)
+            by_hand -= float(torch.log(scores[target].exp() / (scores[target].exp() + others)))
+        assert float(model(**batch, negatives=torch.tensor(drawn))) == pytest.approx(by_hand, rel=1e-4)
     sampled = objective.recipe.sampled.model_copy(update={"beyond": 1, "negatives": 200})
     objective.recipe = objective.recipe.model_copy(update={"sampled": sampled})
     assert set(objective.collate([objective.plan[0]])["negatives"].tolist()) == set(among)
@@ -443,3 +455,15 @@ def test_cold_targets_are_reported_where_there_are_any(tmp_path: Path, make_para
     for name, score in (("recommender", neural_scorer(artifacts.recommender)),):
         expected = candidate_metrics(score, tables.sequences, alone, LENGTH)["hit_ratio_at_1"]
         assert found.metrics[name]["hit_ratio_at_1_cold"] == pytest.approx(expected)
+
+
+def test_a_step_without_targets_teaches_nothing_and_is_no_reason_to_stop(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Items, "popularity", np.array([0, 0, 0, 0, 0, 0, 0, 5, 5]))
+    few = {"batch_size": 2, "micro_batch_size": 1, "examples_per_epoch": 24}
+    tuned, *_ = _run(tmp_path, make_params(title_vectors=TitleVectors(below=3, penalty=2.0), **few))
+    losses = [row["loss"] for row in tuned.curve]
+    assert len(losses) == 12
+    assert 0.0 in losses
+    assert all(np.isfinite(losses))
