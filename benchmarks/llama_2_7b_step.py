@@ -38,7 +38,7 @@ def write_model(folder: Path, vocabulary: int) -> None:
         torch.set_default_dtype(torch.float32)
 
 
-def main(examples: Annotated[int, typer.Option(help="Examples of the step.")] = 2) -> None:
+def main(examples: Annotated[int, typer.Option(help="Examples of the step.")] = 1) -> None:
     """Print each objective's loss, the norm of its gradient, seconds and memory."""
     params = load_params(Path("params.yaml"))
     tokenizer, _ = load_tokenizer(params.selected_llm)
@@ -51,6 +51,9 @@ def main(examples: Annotated[int, typer.Option(help="Examples of the step.")] = 
             "llms": {"random": llm},
             "llm": params.llm.model_copy(update={"name": "random"}),
             "projector": params.projector.model_copy(update={"hidden": 4096}),
+            # Short inputs: a CPU without instructions for bfloat16 needs seconds a token.
+            "split": params.split.model_copy(update={"history_length": 3}),
+            "candidates": params.candidates.model_copy(update={"size": 3}),
             "train": params.train.model_copy(update={"precision": "bfloat16", "gradient_checkpointing": True}),
         }
         small = {"batch_size": examples, "micro_batch_size": examples, "examples_per_epoch": examples}
@@ -58,6 +61,7 @@ def main(examples: Annotated[int, typer.Option(help="Examples of the step.")] = 
             recipe = getattr(params.objectives, objective)
             fewer = {"validation": recipe.validation.model_copy(update={"positions": 2})}
             if "ridge" in type(recipe).model_fields:
+                fewer |= {"chunk_tokens": 64} if objective == "stream" else {}
                 fewer |= {"layers": None, "ridge": recipe.ridge.model_copy(update={"positions": 4})}
             recipes = params.objectives.model_copy(update={objective: recipe.model_copy(update=small | fewer)})
             _step(params.model_copy(update={**changes, "objectives": recipes}), objective, examples)
@@ -76,7 +80,7 @@ def _step(params: Any, name: str, examples: int) -> None:
     norm = float(torch.nn.utils.clip_grad_norm_(weights, params.train.max_grad_norm))
     optimizer.step()
     seconds, n_targets = time.perf_counter() - started, int((batch["labels"] >= 0).sum())
-    mean, norm = float(loss) / n_targets, norm / n_targets
+    mean, norm = float(loss.detach()) / n_targets, norm / n_targets
     print(f"{name:8} loss {mean:.3f}, gradient {norm:.4f}, {seconds:.0f} s, {peak_memory_gib():.1f} GiB at most so far")
 
 
