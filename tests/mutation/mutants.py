@@ -143,7 +143,7 @@ _OPTIMISATION = [
     Mutant(
         _TRAINER,
         "mean of the micro-batches' means",
-        "/ num_items_in_batch",
+        "/ n_targets",
         "/ (inputs['labels'] != -100).sum() / self.args.gradient_accumulation_steps",
     ),
     Mutant(_TRAINER, "number of processes dropped", " * self.accelerator.num_processes", ""),
