@@ -1,7 +1,7 @@
-"""Stage evaluate: ask the tuned LLM for the next item, beside the recommender alone and counting."""
+"""Stage evaluate: ask the tuned LLM for the next item, beside probes of it, the recommender alone and counting."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -10,11 +10,17 @@ from rich.table import Table
 from llara_core.errors import ArtifactError
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
+from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, EMBEDDINGS, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
+from stages.paths import ADAPTER, EMBEDDINGS, EVALUATION, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
+
+if TYPE_CHECKING:
+    from llara_core.evaluation.artifacts import Artifacts
+    from llara_core.evaluation.judging import Judged
 
 _METRICS = METRICS / "evaluate.json"
+_DETAILS = EVALUATION / "details.json"
 _TABLE_WIDTH = 90  # where no terminal tells, as under DVC, rich would break the labels
 
 
@@ -22,41 +28,74 @@ def evaluate(
     params_path: ParamsPath = PARAMS,
     show: Annotated[bool, typer.Option("--show", help="Only print the table of the last evaluation.")] = False,
     table: Annotated[bool, typer.Option(envvar="LLARA_TABLE", help="Print the table at the end.")] = True,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew what an interrupted run has answered.")] = False,
 ) -> None:
     """Judge the tuned LLM on the test users' candidate sets.
 
-    Reads all earlier artifacts; writes data/predictions and metrics/evaluate.json, and prints a table.
+    Reads all earlier artifacts; writes every model's answers to data/predictions, all metrics to
+    data/evaluation/details.json, those that matter most to metrics/evaluate.json, and prints them as a table with
+    remarks.
+    A killed run goes on where it stopped, from .llara/checkpoints (or $LLARA_CHECKPOINT_DIR); a finished one leaves
+    none.
     """
-    if not show:
-        _evaluate(load_params(params_path))
-    if show or table:
+    has_written = show or _evaluate(load_params(params_path), fresh=fresh)
+    if has_written and (show or table):
         _print_table()
 
 
-def _evaluate(params: Params) -> None:
+def _evaluate(params: Params, *, fresh: bool) -> bool:
+    """Evaluate; return whether this process has written the results."""
     # Not at the top: a mistake in params.yaml, and --help, shouldn't wait for the libraries.
-    from llara_core.evaluation.judging import judge, read_artifacts
+    from llara_core.evaluation.artifacts import read_artifacts
+    from llara_core.evaluation.judging import evaluation_fingerprint, judge
+    from llara_core.runtime.checkpoints import locked_checkpoints
     from llara_core.runtime.compute import seed_torch
-    from llara_core.tables.predictions import write_predictions
 
     seed_torch(params.seed)
     artifacts = read_artifacts(PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER)
-    judged = judge(params, artifacts)
+    with locked_checkpoints("evaluate", evaluation_fingerprint(params, artifacts), fresh=fresh) as folder:
+        if judged := judge(params, artifacts, folder):
+            _write(judged, artifacts)
+    return judged is not None
+
+
+def _write(judged: "Judged", artifacts: "Artifacts") -> None:
+    from llara_core.evaluation.plots import overlap, plot_rows
+    from llara_core.evaluation.remarks import remarks
+    from llara_core.evaluation.report import details, headline
+    from llara_core.tables.predictions import write_predictions
+
+    tables, answered = artifacts.tables, judged.answered
+    n_training_users = int((tables.sequences.train_end > 0).sum())
+    found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
+    found["overlap"] = overlap(answered, "llara", "recommender")
+    found["remarks"] = remarks(found, answered.asked.sets.candidates.shape[1])
     with atomic_directory(PREDICTIONS) as folder:
-        write_predictions(folder / "test.parquet", judged.predictions, judged.sets, artifacts.lineage)
-    write_metrics(_METRICS, judged.metrics)
+        write_predictions(folder, answered, artifacts.lineage)
+    with atomic_directory(EVALUATION) as folder:
+        write_metrics(folder / _DETAILS.name, found)
+        for name, rows in plot_rows(found).items():
+            write_curve(folder / f"{name}.csv", rows, list(rows[0]))
+    write_metrics(_METRICS, headline(answered, judged.weight))
+    write_metrics(METRICS / "evaluate_timing.json", {"seconds_a_list": judged.seconds})
 
 
 def _print_table() -> None:
-    if not _METRICS.is_file():
-        raise ArtifactError(f"{_METRICS}: no such file; run `dvc repro`")
-    table = Table("model", "HitRatio@1", "95 % interval", "ValidRatio", "sets", "users")
-    for name, entry in json.loads(_METRICS.read_text(encoding="utf-8")).items():
+    for path in (_METRICS, _DETAILS):
+        if not path.is_file():
+            raise ArtifactError(f"{path}: no such file; run `dvc repro`")
+    found: dict[str, Any] = json.loads(_METRICS.read_text(encoding="utf-8"))
+    lists = found.pop("lists")
+    table = Table("model", "HitRatio@1", "95 % interval", "NDCG@5", "ValidRatio")
+    for name, entry in sorted(found.items(), key=lambda row: -row[1]["hit_ratio_at_1"]):
         interval = f"[{entry['hit_ratio_at_1_low']:.3f}, {entry['hit_ratio_at_1_high']:.3f}]"
-        label = f"{name} ({entry['method']})" if "method" in entry else name
-        counts = (str(entry["n_examples"]), str(entry["n_users"]))
-        table.add_row(label, f"{entry['hit_ratio_at_1']:.3f}", interval, f"{entry['valid_ratio']:.3f}", *counts)
-    Console(width=max(Console().width, _TABLE_WIDTH)).print(table)
+        ranked = f"{entry['ndcg_at_5']:.3f}" if "ndcg_at_5" in entry else "–"
+        table.add_row(name, f"{entry['hit_ratio_at_1']:.3f}", interval, ranked, f"{entry['valid_ratio']:.3f}")
+    console = Console(width=max(Console().width, _TABLE_WIDTH))
+    console.print(table)
+    console.print(f"{lists['n_lists']} lists of {lists['n_users']} users")
+    for remark in json.loads(_DETAILS.read_text(encoding="utf-8"))["remarks"]:
+        console.print(f"• {remark}", style="yellow", highlight=False)
 
 
 if __name__ == "__main__":

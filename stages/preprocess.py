@@ -50,7 +50,7 @@ def preprocess(params_path: ParamsPath = PARAMS) -> None:
         titles=pa.array(prepared.titles).take(used),
         n_train=sequences.count_training(len(used)),
     )
-    sets = build_candidate_sets(sequences, len(items), params.candidates, split.history_length, params.seed)
+    sets = build_candidate_sets(sequences, len(items), params.candidates, split.history_length, split.min_history)
     with atomic_directory(PROCESSED) as folder:
         write_processed(folder, Processed(items, sequences, sets))
     report = describe_sequences(sequences, items, sets, split.min_history)

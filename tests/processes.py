@@ -4,21 +4,25 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.conftest import ROOT
 
 
-def run_two_processes(command: list[str], **environment: str) -> None:
-    """Run a Python command in two processes that find each other as accelerate's launcher would have them do."""
+def run_two_processes(command: list[str], folder: Path = ROOT, **environment: str) -> None:
+    """Run a Python command in two processes that find each other as accelerate's launcher would have them do.
+
+    It runs in `folder`, whose code wins.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shared = os.environ | environment | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    shared = os.environ | environment | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
     shared |= {"LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
         subprocess.Popen(
             [sys.executable, *command],
-            cwd=ROOT,
+            cwd=folder,
             env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

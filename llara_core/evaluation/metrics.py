@@ -1,8 +1,8 @@
-"""HitRatio@1 and ValidRatio of answers over candidate sets (paper, section 4.1.2)."""
+"""HitRatio@1 and ValidRatio of answers over candidate sets (paper, section 4.1.2); means with their intervals."""
 
 import numpy as np
 
-from llara_core.evaluation.statistics import share_with_interval
+from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
 
 
 def answer_metrics(correct: np.ndarray, valid: np.ndarray, users: np.ndarray) -> dict[str, float | int]:
@@ -22,3 +22,13 @@ def answer_metrics(correct: np.ndarray, valid: np.ndarray, users: np.ndarray) ->
         "n_examples": len(correct),
         "n_users": len(np.unique(users)),
     }
+
+
+def named_mean(name: str, values: np.ndarray, users: np.ndarray) -> dict[str, float]:
+    """Mean of values [R] in 0..1, with its 95 % interval over users [R] as `<name>_low` and `<name>_high`.
+
+    Hits and misses have Wilson's interval, other values Student's.
+    """
+    interval = share_with_interval if np.isin(values, (0, 1)).all() else mean_with_interval
+    mean, low, high = interval(values, users)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}

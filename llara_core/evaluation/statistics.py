@@ -14,7 +14,7 @@ def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, flo
     hits. With one draw a user this is Wilson's interval itself.
 
     Args:
-        hits: [R] bool.
+        hits: [R] bool, or 0 and 1.
         users: [R] the user of each hit.
 
     Returns:

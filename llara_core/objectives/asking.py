@@ -1,10 +1,11 @@
 """What evaluation asks: a tuned model that answers candidate sets, whatever it was trained for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,8 +17,9 @@ from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
+from llara_core.sequences.windows import unique_histories
 from llara_core.tables.candidates import CandidateSets
-from llara_core.tables.predictions import Predictions
+from llara_core.tables.predictions import SCORED, Predictions
 from llara_core.tables.processed import Processed
 
 
@@ -35,6 +37,8 @@ class Tuned:
         writer: of prompts, as in training.
         encoder: with the language model's tokenizer.
         params: how to ask.
+        mode: how items are shown.
+        rearrange: what is done to histories [E, L], padded on the left, before they are shown.
     """
 
     hybrid: HybridCausalLM
@@ -46,11 +50,28 @@ class Tuned:
     writer: PromptWriter
     encoder: PromptEncoder
     params: Eval
+    mode: Mode
+    rearrange: Callable[[np.ndarray], np.ndarray] = lambda shown: shown
 
-    @property
-    def mode(self) -> Mode:
-        """Whether behavioural tokens are shown."""
-        return self.manifest.choose_mode(self.params.mode)
+    def histories(self, sets: CandidateSets) -> tuple[np.ndarray, np.ndarray]:
+        """[E, L] what is shown of the distinct examples of R sets, and [R] which of them each set has."""
+        shown, example = unique_histories(self.tables.sequences, sets, self.manifest.history_length)
+        return self.rearrange(shown), example
+
+
+Advance = Callable[[int], object]
+"""Is told how many more lists have been answered."""
+
+
+class Answer(Protocol):
+    """Answers candidate sets."""
+
+    def __call__(self, sets: CandidateSets, advance: Advance) -> Predictions:
+        """Answer R candidate sets; each answer depends on its own set alone."""
+
+
+def ignore(_: int) -> None:
+    """Advance without telling anybody."""
 
 
 class Respondent(ABC):
@@ -61,7 +82,7 @@ class Respondent(ABC):
         """Return those of a split's sets that it is asked about."""
 
     @abstractmethod
-    def answer(self, sets: CandidateSets) -> Predictions:
+    def answer(self, sets: CandidateSets, advance: Advance = ignore) -> Predictions:
         """Answer R candidate sets; each answer depends on its own set alone.
 
         Raises:
@@ -83,8 +104,9 @@ def build_respondent(tuned: Tuned) -> Respondent:
 
 def best_of(candidates: np.ndarray, scores: np.ndarray, titles: Sequence[str]) -> Predictions:
     """Answer with the candidate of the highest score, the first of equals, given candidates and scores [R, C]."""
-    best = np.take_along_axis(candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return Predictions([titles[item] for item in best], best.astype(np.int32), scores)
+    kept = scores.astype(np.float32)  # as they are stored, so that what is read again says the same
+    best = np.take_along_axis(candidates, kept.argmax(axis=1)[:, None], axis=1)[:, 0].astype(np.int32)
+    return Predictions([titles[item] for item in best], [SCORED] * len(best), best, kept)
 
 
 def load_head(module: nn.Module, tuned: Tuned) -> None:

@@ -123,8 +123,11 @@ def _eval_problems(params: Params) -> list[str]:
         problems.append(
             f"eval.template must be < the {len(params.prompt.templates)} prompt.templates, got {params.eval.template}"
         )
-    if params.eval.draws > params.candidates.draws.test:
-        problems.append(
-            f"eval.draws must be ≤ candidates.draws.test {params.candidates.draws.test}, got {params.eval.draws}"
-        )
+    candidates = params.candidates
+    name, n_draws = {
+        "last": ("candidates.draws.test", candidates.draws.test),
+        "all": ("candidates.all_positions.draws", candidates.all_positions.draws),
+    }[params.eval.positions]
+    if params.eval.draws > n_draws:
+        problems.append(f"eval.draws must be ≤ {name} {n_draws}, got {params.eval.draws}")
     return problems

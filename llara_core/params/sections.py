@@ -52,18 +52,30 @@ class Split(Section):
 
 
 class Draws(Section):
-    """Stored candidate sets per user."""
+    """Stored candidate sets of each user's last position."""
 
     validation: PositiveInt
     test: PositiveInt
 
 
-class Candidates(Section):
-    """Candidate sets; `negatives` says which items may be negatives of a user."""
+class AllPositions(Section):
+    """Stored candidate sets of validation and test users: `draws` of each of up to `limit` drawn ones."""
 
+    limit: PositiveInt
+    draws: Count
+
+
+class Candidates(Section):
+    """Candidate sets; `negatives` says which items may be negatives of a user.
+
+    The stored ones are drawn by their own `seed`, so that models of several seeds are asked about the same lists.
+    """
+
+    seed: Count
     size: Annotated[int, Field(ge=2)]
     negatives: Literal["outside_history", "outside_recent"]
     draws: Draws
+    all_positions: AllPositions
 
 
 class PackagedLlm(Section):
@@ -177,8 +189,24 @@ class Train(Section):
     workers: Count
 
 
+Shown = Literal["text", "id", "hybrid"]
+Changed = Literal["vectors_shuffled", "vectors_zeroed", "history_shuffled", "history_removed", "candidates_shuffled"]
+Probe = Literal[Shown, Changed]
+
+
 class Eval(Section):
     """How the language model is asked.
+
+    `positions`: each test user's last one (the paper), or all that have lists; `limit`: of them at most so many, drawn.
+
+    `probes`: the same lists are also asked with one thing taken away: items shown by title alone (`text`), by token
+    alone (`id`) or both (`hybrid`), with tokens of other items or of a vector of zeros, after a history in random order
+    or without one, or with the candidates in another order. Each costs as much as asking does.
+
+    `untuned`: the language model before tuning is asked too, about the first `draws` lists of each position, and so are
+    all others then.
+
+    `exclude_seen`: from rankings of the whole catalogue, items that the user has had.
 
     `draws`: of the stored candidate sets of each user, where each is a prompt of its own; `stream` reads a history once
     and takes them all.
@@ -187,12 +215,17 @@ class Eval(Section):
     steps of training showed them.
     """
 
-    method: Literal["scoring", "generation"]
+    positions: Literal["last", "all"]
+    limit: PositiveInt | None
+    probes: list[Probe]
+    untuned: bool
+    method: Literal["scoring", "generation", "constrained"]
     mode: Literal["as_trained", "hybrid", "text", "id"]
     draws: PositiveInt
     template: Count
     batch_size: PositiveInt
     length_normalized: bool
+    exclude_seen: bool
 
 
 class Baselines(Section):

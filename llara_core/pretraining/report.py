@@ -52,7 +52,7 @@ def pretraining_report(params: Params, trained: Pretrained, tables: Processed) -
         task, asked = last_item_task(params, sequences, split), tables.sets.of(split)
         report[split] = {
             name: {
-                **ranking_report(rank_catalogue(score, task, len(items))),
+                **ranking_report(rank_catalogue(score, task, len(items)), len(items)),
                 "candidates": candidate_metrics(score, sequences, asked, params.split.history_length),
             }
             for name, score in scorers.items()

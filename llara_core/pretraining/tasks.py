@@ -5,7 +5,15 @@ import numpy as np
 from llara_core.params.params import Params
 from llara_core.recommenders.ranking import RankingTask
 from llara_core.recommenders.windows import TrainingSequences
-from llara_core.sequences.windows import Examples, all_positions, histories, last_positions, targets, training_bounds
+from llara_core.sequences.windows import (
+    Examples,
+    all_positions,
+    histories,
+    items_before,
+    last_positions,
+    targets,
+    training_bounds,
+)
 from llara_core.tables.sequences import Sequences
 
 
@@ -30,11 +38,8 @@ def last_item_task(params: Params, sequences: Sequences, split: str) -> RankingT
 
 
 def _ranking_task(params: Params, sequences: Sequences, examples: Examples) -> RankingTask:
-    def seen(example: int) -> np.ndarray:
-        return sequences.items_of(examples.rows[example])[: examples.positions[example]]
-
     return RankingTask(
         histories(sequences, examples, params.split.history_length),
         targets(sequences, examples),
-        seen if params.pretrain.exclude_seen else None,
+        items_before(sequences, examples) if params.pretrain.exclude_seen else None,
     )

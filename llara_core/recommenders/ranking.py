@@ -9,11 +9,12 @@ from torch import Tensor
 
 from llara_core.errors import DataError
 from llara_core.recommenders.model import SequentialRecommender
+from llara_core.tables.items import PADDING_ID
 
 # Scores [E, n + 1] of every item as the next one after histories [E, L] (padded on the left with 0); padding has -inf.
 Scorer = Callable[[np.ndarray], Tensor]
 
-COVERAGE_AT = 10
+TOP = 10
 _SCORES_AT_ONCE = 1 << 24  # 64 MiB of float32
 
 
@@ -34,15 +35,15 @@ class RankingTask:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Where targets rank in the whole catalogue.
+    """Where targets rank in the whole catalogue, and what ranks first.
 
     Attributes:
         ranks: [E] 1-based; ties, and NaN, count against the target.
-        recommended: [n + 1] bool, whether an item is among anybody's first COVERAGE_AT.
+        top: [E, K] the first TOP items, the best first; padding where all others are excluded.
     """
 
     ranks: np.ndarray
-    recommended: np.ndarray
+    top: np.ndarray
 
 
 def neural_scorer(model: SequentialRecommender) -> Scorer:
@@ -80,23 +81,50 @@ def rank_catalogue(score: Scorer, task: RankingTask, n_items: int) -> Ranking:
     Raises:
         DataError: an example has no history, or an item that isn't in the table.
     """
-    found = np.zeros(len(task.targets), dtype=np.int64)
-    recommended = np.zeros(n_items + 1, dtype=bool)
+    chunks = _chunks(task.histories, n_items)
+    return _joined([_rank(score(task.histories[chunk]), task, chunk) for chunk in chunks], n_items)
+
+
+def score_and_rank(
+    score: Scorer, task: RankingTask, example: np.ndarray, candidates: np.ndarray, n_items: int
+) -> tuple[np.ndarray, Ranking]:
+    """`score_candidates` and `rank_catalogue` from the same scores: [R, C], and the ranking of the E examples."""
+    found = np.zeros(candidates.shape)
+    order = np.argsort(example, kind="stable")
+    parts: list[Ranking] = []
     for chunk in _chunks(task.histories, n_items):
         scores = score(task.histories[chunk])
-        targets = torch.from_numpy(task.targets[chunk].astype(np.int64)).to(scores.device)
-        own = scores.gather(1, targets[:, None])
-        if task.seen is not None:
-            seen = [task.seen(example) for example in range(*chunk.indices(len(task.targets)))]
-            rows = torch.from_numpy(np.repeat(np.arange(len(seen)), [len(items) for items in seen]))
-            scores[
-                rows.to(scores.device), torch.from_numpy(np.concatenate(seen).astype(np.int64)).to(scores.device)
-            ] = -torch.inf
-            scores.scatter_(1, targets[:, None], own)
-        found[chunk] = (~(scores < own)).sum(dim=1).cpu().numpy()
-        best = scores.topk(min(COVERAGE_AT, n_items), dim=1)
-        recommended[best.indices[best.values > -torch.inf].cpu().numpy()] = True
-    return Ranking(found, recommended)
+        sets = _sets_of(chunk, example, order)
+        found[sets] = scores.cpu().numpy()[(example[sets] - chunk.start)[:, None], candidates[sets]]
+        parts.append(_rank(scores, task, chunk))
+    return found, _joined(parts, n_items)
+
+
+def _rank(scores: Tensor, task: RankingTask, chunk: slice) -> Ranking:
+    """Rank the examples of a chunk by their scores [E, n + 1], which it overwrites."""
+    targets = torch.from_numpy(task.targets[chunk].astype(np.int64)).to(scores.device)
+    own = scores.gather(1, targets[:, None])
+    if task.seen is not None:
+        seen = [task.seen(example) for example in range(*chunk.indices(len(task.targets)))]
+        rows = torch.from_numpy(np.repeat(np.arange(len(seen)), [len(items) for items in seen]))
+        columns = torch.from_numpy(np.concatenate(seen).astype(np.int64))
+        scores[rows.to(scores.device), columns.to(scores.device)] = -torch.inf
+        scores.scatter_(1, targets[:, None], own)
+    best = scores.topk(min(TOP, scores.shape[1] - 1), dim=1)
+    top = torch.where(best.values > -torch.inf, best.indices, PADDING_ID)
+    return Ranking((~(scores < own)).sum(dim=1).cpu().numpy(), top.cpu().numpy().astype(np.int32))
+
+
+def _joined(parts: list[Ranking], n_items: int) -> Ranking:
+    none = Ranking(np.empty(0, dtype=np.int64), np.empty((0, min(TOP, n_items)), dtype=np.int32))
+    parts = parts or [none]
+    return Ranking(np.concatenate([part.ranks for part in parts]), np.concatenate([part.top for part in parts]))
+
+
+def _sets_of(chunk: slice, example: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Which candidate sets belong to a chunk's examples, given each set's `example` [R] and its sorting `order` [R]."""
+    first, last = np.searchsorted(example[order], [chunk.start, chunk.stop])
+    return order[first:last]
 
 
 def score_candidates(score: Scorer, histories: np.ndarray, example: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -114,8 +142,7 @@ def score_candidates(score: Scorer, histories: np.ndarray, example: np.ndarray, 
     found = np.zeros(candidates.shape)
     order = np.argsort(example, kind="stable")
     for chunk in _chunks(histories, int(max(candidates.max(initial=1), histories.max(initial=1)))):
-        first, last = np.searchsorted(example[order], [chunk.start, chunk.stop])
-        sets = order[first:last]
+        sets = _sets_of(chunk, example, order)
         scores = score(histories[chunk]).cpu().numpy()
         found[sets] = scores[(example[sets] - chunk.start)[:, None], candidates[sets]]
     return found
@@ -142,13 +169,13 @@ def ndcg(rank: np.ndarray, k: int) -> float:
     return float(gains(rank, k).mean())
 
 
-def ranking_report(ranking: Ranking) -> dict[str, float | int]:
-    """HR@{1,5,10,20}, NDCG@{5,10,20}, mean reciprocal rank, and the share of items in anybody's first ten."""
+def ranking_report(ranking: Ranking, n_items: int) -> dict[str, float | int]:
+    """HR@{1,5,10,20}, NDCG@{5,10,20}, mean reciprocal rank, and the share of n_items in anybody's first ten."""
     rank = ranking.ranks
     return {
         **{f"hit_ratio_at_{k}": hit_ratio(rank, k) for k in (1, 5, 10, 20)},
         **{f"ndcg_at_{k}": ndcg(rank, k) for k in (5, 10, 20)},
         "mrr": float((1 / rank).mean()),
-        f"coverage_at_{COVERAGE_AT}": float(ranking.recommended[1:].mean()),
+        f"coverage_at_{TOP}": len(np.setdiff1d(ranking.top, [PADDING_ID])) / n_items,
         "n_examples": len(rank),
     }

@@ -1,4 +1,4 @@
-"""Training checkpoints: whole or absent, free of pickles, one folder and one lock per experiment."""
+"""Checkpoints of a stage that takes long: whole or absent, free of pickles, one folder and one lock per experiment."""
 
 import re
 import shutil
@@ -43,7 +43,7 @@ def locked_checkpoints(stage: str, fingerprint: str, *, fresh: bool) -> Iterator
     try:
         with FileLock(folder / ".lock", timeout=0):
             for leftover in folder.glob(".*.tmp"):
-                shutil.rmtree(leftover)
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             if fresh:
                 _discard(folder)
             yield folder
@@ -85,8 +85,9 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 def _discard(folder: Path, keep: Path | None = None) -> None:
     """Remove checkpoints; one whose removal is interrupted no longer counts as one."""
-    for path in set(folder.glob("step-*")) - {keep}:
-        shutil.rmtree(path.rename(folder / f".{path.name}.discarded.tmp"))
+    for path in set(folder.glob("[!.]*")) - {keep}:
+        removed = path.rename(folder / f".{path.name}.discarded.tmp")
+        shutil.rmtree(removed) if removed.is_dir() else removed.unlink()
 
 
 @contextmanager

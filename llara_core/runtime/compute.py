@@ -59,14 +59,27 @@ def mixed_precision(field: str, precision: str) -> str:
     return "bf16"
 
 
+def process_index() -> int:
+    """Return which of the processes that work together this is; accelerate sets RANK."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_main_process() -> bool:
-    """Whether this process is the one that writes artifacts; accelerate sets RANK."""
-    return int(os.environ.get("RANK", "0")) == 0
+    """Whether this process is the one that writes artifacts."""
+    return process_index() == 0
 
 
 def n_processes() -> int:
-    """Return how many processes train together; accelerate sets WORLD_SIZE."""
+    """Return how many processes work together; accelerate sets WORLD_SIZE."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def wait_for_all() -> None:
+    """Wait until all processes have come here."""
+    if n_processes() > 1:
+        from accelerate import PartialState  # not at the top: stages that compute nothing needn't wait for it
+
+        PartialState().wait_for_everyone()
 
 
 def peak_memory_gib() -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from llara_core.sequences.windows import count_positions, last_positions, targets
-from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.candidates import SCOPES, CandidateSets
 from llara_core.tables.items import Items
 from llara_core.tables.sequences import SPLITS, Sequences
 
@@ -27,7 +27,7 @@ def describe_sequences(sequences: Sequences, items: Items, sets: CandidateSets, 
         "repeated_interactions": n - _distinct_pairs(sequences, n_items),
         "sequence_length_quantiles": dict(zip(map(str, _QUANTILES), lengths.tolist(), strict=True)),
         "positions": {split: count_positions(sequences, split, min_history) for split in SPLITS},
-        "candidate_sets": {split: len(sets.of(split)) for split in SPLITS[1:]},
+        "candidate_sets": {scope: {split: len(sets.of(split, scope)) for split in SPLITS[1:]} for scope in SCOPES},
         "targets_unseen_in_training": {split: _unseen_share(sequences, items, split) for split in SPLITS[1:]},
         "time_spans": spans,
         "training_ends_before_test_begins": spans["train"]["last"] < spans["test"]["first"],

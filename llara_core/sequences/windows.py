@@ -1,5 +1,6 @@
 """Examples: a user's position whose item is the target, with the items before it as history."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,11 @@ def histories(sequences: Sequences, examples: Examples, length: int) -> np.ndarr
     indices = ends[:, None] + np.arange(-length, 0)
     inside = indices >= sequences.offsets[examples.rows][:, None]
     return np.where(inside, sequences.item_ids[np.maximum(indices, 0)], PADDING_ID).astype(np.int32)
+
+
+def items_before(sequences: Sequences, examples: Examples) -> Callable[[int], np.ndarray]:
+    """Return a function from an example's number to all items that its user has had before its position."""
+    return lambda i: sequences.items_of(examples.rows[i])[: examples.positions[i]]
 
 
 def unique_histories(sequences: Sequences, sets: CandidateSets, length: int) -> tuple[np.ndarray, np.ndarray]:

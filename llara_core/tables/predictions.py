@@ -1,55 +1,241 @@
-"""predictions.parquet: what the language model answered, one row per candidate set."""
+"""data/predictions: what every model said to the same candidate sets, from which all metrics can be computed again.
 
-from dataclasses import dataclass
+`lists.parquet` holds the candidate sets that were asked about, a row each; `<model>.parquet` one model's answers, row
+by row. Each model's table carries the digest of the lists.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
-from llara_core.tables.candidates import CandidateSets
-from llara_core.tables.lineage import Lineage
-from llara_core.tables.parquet import write_table
+from llara_core.errors import ArtifactError
+from llara_core.tables.candidates import (
+    SCHEMA,
+    CandidateSets,
+    lists_of,
+    require_sound_lists,
+    rows_of,
+    sets_of,
+    table_of,
+)
+from llara_core.tables.items import Items
+from llara_core.tables.lineage import Lineage, digest_of, require_lineage
+from llara_core.tables.parquet import read_table, write_table
 
 NO_ITEM = 0
-SCHEMA = pa.schema(
+LISTS = "lists.parquet"
+SCORED, WHOLE, INSIDE, NONE = "scored", "whole", "inside", "none"
+_MATCHES = (SCORED, WHOLE, INSIDE, NONE)
+_LISTS_SCHEMA = SCHEMA.append(pa.field("n_train", pa.list_(pa.int32())))
+_ANSWERS_SCHEMA = pa.schema(
     [
-        ("example_id", pa.int32()),
-        ("draw", pa.int32()),
-        ("user_id", pa.int32()),
-        ("target", pa.int32()),
         ("answer", pa.string()),
+        ("match", pa.string()),
         ("matched_item", pa.int32()),
         ("scores", pa.list_(pa.float32())),
         ("target_rank", pa.int32()),
+        ("catalogue_rank", pa.int32()),
+        ("top", pa.list_(pa.int32())),
     ]
 )
 
 
 @dataclass(frozen=True)
+class Asked:
+    """R candidate sets of C items that were asked about, and what slices of them need.
+
+    Attributes:
+        sets: of one split.
+        n_train: [R, C] training interactions of each candidate.
+    """
+
+    sets: CandidateSets
+    n_train: np.ndarray
+
+    @classmethod
+    def of(cls, sets: CandidateSets, items: Items) -> Self:
+        """Describe sets about `items`."""
+        return cls(sets, items.popularity[sets.candidates])
+
+    def __len__(self) -> int:
+        """Return the number of candidate sets."""
+        return len(self.sets)
+
+    @cached_property
+    def target_n_train(self) -> np.ndarray:
+        """[R] training interactions of each target."""
+        return np.take_along_axis(self.n_train, self.sets.target_indices[:, None], axis=1)[:, 0]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        return digest_of(pa.array([self.sets.digest]), self.n_train.astype(np.int32))
+
+
+@dataclass(frozen=True)
 class Predictions:
-    """Answers to R candidate sets of C items.
+    """One model's answers to R candidate sets of C items.
 
     Attributes:
         answers: [R] the answer's text.
-        matched_items: [R] the candidate it names, NO_ITEM if none or several.
-        scores: [R, C] log-likelihood by candidate (nats), or None where the model wrote freely.
+        matches: [R] how it names a candidate: as the one of the highest score (SCORED), as a title (WHOLE), or by a
+            title inside other words (INSIDE); NONE if it names none or several.
+        matched_items: [R] the candidate it names, NO_ITEM where none.
+        scores: [R, C] float32 by candidate, higher is better; None where the model wrote freely.
+        catalogue_ranks: [R] rank of the target among all items, 1 is best; None where the model doesn't rank them.
+        top: [R, K] the items that rank first among all, the best first; NO_ITEM where there are no more.
     """
 
     answers: list[str]
+    matches: list[str]
     matched_items: np.ndarray
     scores: np.ndarray | None
+    catalogue_ranks: np.ndarray | None = None
+    top: np.ndarray | None = None
+
+    def with_ranking(self, ranks: np.ndarray, top: np.ndarray) -> Self:
+        """Return the same answers with ranks [R] and the first items [R, K] of the whole catalogue."""
+        return replace(self, catalogue_ranks=ranks, top=top)
+
+    def select(self, rows: np.ndarray) -> Self:
+        """Return the answers at `rows` (indices)."""
+        return type(self)(
+            answers=[self.answers[row] for row in rows],
+            matches=[self.matches[row] for row in rows],
+            matched_items=self.matched_items[rows],
+            scores=None if self.scores is None else self.scores[rows],
+            catalogue_ranks=None if self.catalogue_ranks is None else self.catalogue_ranks[rows],
+            top=None if self.top is None else self.top[rows],
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Join answers of one model."""
+        return cls(
+            answers=[answer for part in parts for answer in part.answers],
+            matches=[match for part in parts for match in part.matches],
+            matched_items=np.concatenate([part.matched_items for part in parts]),
+            scores=_joined([part.scores for part in parts]),
+            catalogue_ranks=_joined([part.catalogue_ranks for part in parts]),
+            top=_joined([part.top for part in parts]),
+        )
+
+    def target_ranks(self, sets: CandidateSets) -> np.ndarray | None:
+        """[R] rank of each target by score: 1 is best, and ties, and NaN, count against it; None without scores."""
+        if self.scores is None:
+            return None
+        own = np.take_along_axis(self.scores, sets.target_indices[:, None], axis=1)
+        return (~(self.scores < own)).sum(axis=1)
 
 
-def write_predictions(path: Path, predictions: Predictions, sets: CandidateSets, made_from: Lineage) -> None:
-    """Write predictions.parquet; scores and target_rank (1 is best, ties count against) are null without scores."""
-    n = len(sets)
-    if predictions.scores is None:
-        scores, ranks = pa.nulls(n, pa.list_(pa.float32())), pa.nulls(n, pa.int32())
-    else:
-        own = np.take_along_axis(predictions.scores, sets.target_indices[:, None], axis=1)
-        ranks = pa.array((predictions.scores >= own).sum(axis=1).astype(np.int32))
-        offsets = np.arange(0, predictions.scores.size + 1, predictions.scores.shape[1], dtype=np.int32)
-        scores = pa.ListArray.from_arrays(offsets, predictions.scores.astype(np.float32).reshape(-1))
-    ids = [values.astype(np.int32) for values in (sets.example_ids, sets.draws, sets.user_ids, sets.targets)]
-    columns = [*ids, pa.array(predictions.answers), predictions.matched_items.astype(np.int32), scores, ranks]
-    write_table(path, pa.table(columns, schema=SCHEMA), made_from)
+def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The lists, and every model's answers to them by the model's name."""
+
+    asked: Asked
+    predictions: Mapping[str, Predictions]
+
+
+def write_predictions(folder: Path, answered: Answered, made_from: Lineage) -> None:
+    """Write lists.parquet, and a table per model, into `folder`."""
+    asked = answered.asked
+    lists = table_of(asked.sets).append_column(_LISTS_SCHEMA.field("n_train"), lists_of(asked.n_train))
+    write_table(folder / LISTS, lists, made_from)
+    for name, predictions in answered.predictions.items():
+        write_answers(folder / f"{name}.parquet", predictions, asked.sets, {**made_from, "lists": asked.digest})
+
+
+def read_predictions(folder: Path) -> Answered:
+    """Read what `write_predictions` wrote.
+
+    Raises:
+        ArtifactError: a table is missing or damaged, isn't of these lists, or a list lacks its target or holds an item
+            twice.
+    """
+    asked = _read_lists(folder / LISTS)
+    names = sorted(path.stem for path in folder.glob("*.parquet") if path.name != LISTS)
+    return Answered(asked, {name: read_answers(folder / f"{name}.parquet", asked.sets, asked.digest) for name in names})
+
+
+def write_answers(path: Path, predictions: Predictions, sets: CandidateSets, made_from: Lineage) -> None:
+    """Write one model's answers to `sets`; made_from must hold a digest of the `lists`."""
+    n, ranks = len(sets), predictions.target_ranks(sets)
+    columns = [
+        pa.array(predictions.answers, pa.string()),
+        pa.array(predictions.matches, pa.string()),
+        _int32(predictions.matched_items),
+        lists_of(np.empty((n, 0)) if predictions.scores is None else predictions.scores, pa.float32()),
+        _int32(np.zeros(n) if ranks is None else ranks),
+        _int32(np.zeros(n) if predictions.catalogue_ranks is None else predictions.catalogue_ranks),
+        lists_of(np.empty((n, 0)) if predictions.top is None else predictions.top),
+    ]
+    write_table(path, pa.table(columns, schema=_ANSWERS_SCHEMA), made_from)
+
+
+def _int32(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(np.int32))
+
+
+def _read_lists(path: Path) -> Asked:
+    table, _ = read_table(path, _LISTS_SCHEMA)
+    sets = sets_of(path, table)
+    require_sound_lists(path, sets)
+    n_train = rows_of(path, table, "n_train")
+    if n_train.shape != sets.candidates.shape:
+        raise ArtifactError(
+            f"{path}: n_train must have a number for each of {sets.candidates.shape[1]} candidates, got "
+            f"{n_train.shape[1]}"
+        )
+    return Asked(sets, n_train)
+
+
+def read_answers(path: Path, sets: CandidateSets, digest: str) -> Predictions:
+    """Read what `write_answers` wrote about `sets` with this `digest` of the lists.
+
+    Raises:
+        ArtifactError: it is missing or damaged, isn't of these lists, or contradicts itself.
+    """
+    table, made_from = read_table(path, _ANSWERS_SCHEMA)
+    require_lineage(path, made_from, {"lists": digest})
+    if len(table) != len(sets):
+        raise ArtifactError(f"{path}: must have a row for each of {len(sets)} lists, got {len(table)}")
+    matches = table["match"].to_pylist()
+    if strange := sorted(set(matches) - set(_MATCHES)):
+        raise ArtifactError(f"{path}: match must be one of {', '.join(_MATCHES)}, got {strange[0]!r}")
+    matched = table["matched_item"].to_numpy()
+    named = (sets.candidates == matched[:, None]).any(axis=1)
+    if (wrong := named == (np.array(matches) == NONE)).any():
+        row = int(np.argmax(wrong))
+        raise ArtifactError(
+            f"{path}: row {row}: matched_item must be one of the candidates where match isn't {NONE}, and {NO_ITEM} "
+            f"where it is, got {matched[row]} with {matches[row]}"
+        )
+    scores = rows_of(path, table, "scores")
+    if scores.shape[1] not in (0, sets.candidates.shape[1]):
+        raise ArtifactError(
+            f"{path}: scores must be of no candidate or of all {sets.candidates.shape[1]}, got {scores.shape[1]}"
+        )
+    found = Predictions(table["answer"].to_pylist(), matches, matched, scores if scores.shape[1] else None)
+    ranks = found.target_ranks(sets)
+    if not np.array_equal(table["target_rank"].to_numpy(), np.zeros(len(sets)) if ranks is None else ranks):
+        raise ArtifactError(f"{path}: target_rank must be the target's rank by scores, or 0 without scores")
+    return found.with_ranking(*ranking) if (ranking := _read_ranking(path, table)) else found
+
+
+def _read_ranking(path: Path, table: pa.Table) -> tuple[np.ndarray, np.ndarray] | None:
+    ranks, top = table["catalogue_rank"].to_numpy(), rows_of(path, table, "top")
+    if (ranks > 0).any() != (top.shape[1] > 0) or ranks.min(initial=1) < (top.shape[1] > 0):
+        raise ArtifactError(
+            f"{path}: catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none does"
+        )
+    return (ranks, top) if top.shape[1] else None

@@ -66,6 +66,7 @@ def test_recommenders_see_the_whole_history_of_each_example() -> None:
         draws=np.array([0, 0, 1]),
         user_ids=np.array([1, 2, 1]),
         splits=np.array(["test"] * 3, dtype=object),
+        scopes=np.array(["last"] * 3, dtype=object),
         positions=np.array([4, 2, 4]),
         targets=np.array([5, 1, 5]),
         candidates=np.array([[5, 2], [3, 1], [4, 5]]),

@@ -71,6 +71,7 @@ def test_a_recommender_is_judged_on_the_candidates() -> None:
         draws=np.array([0, 1, 0]),
         user_ids=np.array([1, 1, 2]),
         splits=np.array(["test"] * 3, dtype=object),
+        scopes=np.array(["last"] * 3, dtype=object),
         positions=np.array([2, 2, 2]),
         targets=np.array([2, 2, 1]),
         candidates=np.array([[2, 3], [1, 2], [1, 3]]),

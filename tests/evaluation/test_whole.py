@@ -1,5 +1,6 @@
 """Evaluation as a whole on tiny artifacts: what belongs together is accepted, and asked what it should be."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from scipy import stats
 
 from llara_core.errors import ArtifactError
-from llara_core.evaluation import judging
-from llara_core.evaluation.judging import judge, read_artifacts
+from llara_core.evaluation import artifacts, judging
+from llara_core.evaluation.artifacts import Artifacts, load_tuned, load_untuned, read_artifacts
+from llara_core.evaluation.judging import judge
+from llara_core.evaluation.report import headline
 from llara_core.finetuning.tuning import tune
 from llara_core.hybrid.adapter import save_adapter
 from llara_core.objectives.answer import respondent
+from llara_core.objectives.asking import Advance, best_of
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
@@ -26,10 +31,12 @@ from llara_core.tables.items import Items
 from llara_core.tables.predictions import Predictions
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from tests.conftest import TITLES, make_llama
+from tests.evaluation.stored import make_asked
 from tests.factories import make_sequences
 from tests.recommenders.recipes import tiny
 
 N_ITEMS = len(TITLES) - 1
+COUNTED = ("recommender", "co_occurrence", "popularity")
 
 
 def _recommender(folder: Path, tables: Processed, seed: int) -> None:
@@ -74,7 +81,7 @@ def folder(small: Params, tmp_path: Path) -> Path:
     )
     names = pa.array(TITLES[1:])
     counts = np.bincount([1, 2, 3, 4, 5, 6, 7], minlength=N_ITEMS + 1)[1:].astype(np.int32)
-    sets = build_candidate_sets(sequences, N_ITEMS, small.candidates, 3, seed=0)
+    sets = build_candidate_sets(sequences, N_ITEMS, small.candidates, 3, 1)
     write_processed(tmp_path, Processed(Items(names, names, counts), sequences, sets))
     tables = read_processed(tmp_path)
     _recommender(tmp_path / "recommender", tables, seed=0)
@@ -92,7 +99,7 @@ def _asked(params: Params, **changes: object) -> Params:
     return params.model_copy(update={"eval": params.eval.model_copy(update=changes)})
 
 
-def _read(folder: Path) -> judging.Artifacts:
+def _read(folder: Path) -> Artifacts:
     return read_artifacts(folder, folder / "recommender", folder / "e.parquet", folder / "adapter")
 
 
@@ -108,17 +115,17 @@ def test_the_stored_lists_are_asked_after_the_latest_items(
         return real(model, prompts, candidates, *rest)
 
     monkeypatch.setattr(respondent, "ask", watch)
-    artifacts = _read(folder)
-    judged = judge(_asked(small, mode=mode, draws=2, template=1), artifacts)
-    assert judged.sets.targets.tolist() == [6, 6]
+    made = _read(folder)
+    judged = judge(_asked(small, mode=mode, draws=2, template=1, probes=[]), made, folder / "pieces")
+    assert judged.answered.asked.sets.targets.tolist() == [6, 6]
     test, validation = asked  # to choose the weight of the recommender beside it
     for found, split, history in ((test, "test", [5, 7, 2]), (validation, "validation", [2, 8])):
-        assert [row for _, row in found] == artifacts.tables.sets.of(split).candidates.tolist()
+        assert [row for _, row in found] == made.tables.sets.of(split).candidates.tolist()
         for prompt, row in found:
             assert tokenizer.decode(prompt.input_ids).startswith("Here are the movies that a user watched")
             assert prompt.slot_items == ([] if mode == "text" else [*history, *row])
-    assert judged.metrics["llara"]["n_examples"] == 2
-    assert set(artifacts.lineage) == {"items", "sequences", "recommender", "embeddings", "candidates", "adapter"}
+    assert set(judged.answered.predictions) == {"llara", "llara_with_recommender", "random", *COUNTED}
+    assert set(made.lineage) == {"items", "sequences", "recommender", "embeddings", "candidates", "adapter"}
 
 
 @pytest.mark.parametrize(("sign", "hits"), [(-1, 1.0), (1, 0.0)])
@@ -132,30 +139,30 @@ def test_the_recommender_s_weight_is_chosen_on_validation(
     liking = np.tile(np.arange(1.0, N_ITEMS + 2), (N_ITEMS + 1, 1))
     liking[8, 1] = liking[2, 6] = 0  # by the latest item: what comes next on validation and on test
 
-    def say(_: object, sets: CandidateSets) -> Predictions:
+    def say(_: object, sets: CandidateSets, advance: Advance) -> Predictions:
         [split] = set(sets.splits)
         asked.append((split, len(sets)))
         scores = sign * liking[2][sets.candidates] if split == "test" else -liking[8][sets.candidates]
-        return Predictions(["x"] * len(sets), sets.candidates[:, 0], scores)
+        return best_of(sets.candidates, scores, [""] * (N_ITEMS + 1))
 
     asked: list[tuple[str, int]] = []
     monkeypatch.setattr(respondent.AnswerRespondent, "answer", say)
     monkeypatch.setattr(judging, "neural_scorer", lambda _: lambda shown: torch.from_numpy(liking[shown[:, -1]]))
-    metrics = judge(_asked(small, draws=2), _read(folder)).metrics
+    judged = judge(_asked(small, draws=2, probes=[]), _read(folder), folder / "pieces")
+    metrics = headline(judged.answered, judged.weight)
     assert asked == [("test", 2), ("validation", 1)]
     together = metrics["llara_with_recommender"]
     assert together["weight"] == pytest.approx(0.8)
     assert together["hit_ratio_at_1"] == hits
-    assert together["n_examples"] == 2
     assert metrics["recommender"]["hit_ratio_at_1"] == 0
 
 
 def test_generation_gives_no_scores_to_be_added_to_the_recommender_s(small: Params, folder: Path) -> None:
-    metrics = judge(_asked(small, method="generation"), _read(folder)).metrics
-    assert metrics["llara"]["method"] == "generation"
-    assert "llara_with_recommender" not in metrics
-    assert metrics["recommender"]["n_examples"] == 1
-    assert metrics["recommender_all_draws"]["n_examples"] == 2
+    judged = judge(_asked(small, method="generation", probes=[]), _read(folder), folder / "pieces")
+    assert judged.answered.predictions["llara"].scores is None
+    assert judged.weight is None
+    assert set(judged.answered.predictions) == {"llara", "random", *COUNTED}
+    assert {len(predictions.answers) for predictions in judged.answered.predictions.values()} == {1}  # of two draws
 
 
 def _load_nothing(*_: object) -> None:
@@ -165,22 +172,22 @@ def _load_nothing(*_: object) -> None:
 def test_what_does_not_answer_in_words_cannot_be_asked_to(
     small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judging, "load_base_llm", _load_nothing)
-    artifacts = _read(folder)
-    other = replace(artifacts, manifest=artifacts.manifest.model_copy(update={"objective": "stream"}))
+    monkeypatch.setattr(artifacts, "load_base_llm", _load_nothing)
+    made = _read(folder)
+    other = replace(made, manifest=made.manifest.model_copy(update={"objective": "stream"}))
     expected = "eval.method must be scoring for .*adapter, which was trained by stream, got generation"
     with pytest.raises(ArtifactError, match=expected):
-        judge(_asked(small, method="generation"), other)
+        judge(_asked(small, method="generation"), other, folder / "pieces")
 
 
 def test_untrained_tokens_are_refused_before_a_model_is_loaded(
     small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judging, "load_base_llm", _load_nothing)
-    artifacts = _read(folder)
-    other = replace(artifacts, manifest=artifacts.manifest.model_copy(update={"modes": ["text"]}))
+    monkeypatch.setattr(artifacts, "load_base_llm", _load_nothing)
+    made = _read(folder)
+    other = replace(made, manifest=made.manifest.model_copy(update={"modes": ["text"]}))
     with pytest.raises(ArtifactError, match="eval.mode must be as_trained or text"):
-        judge(_asked(small, mode="hybrid"), other)
+        judge(_asked(small, mode="hybrid"), other, folder / "pieces")
 
 
 def test_an_adapter_is_refused_beside_another_recommender(folder: Path) -> None:
@@ -197,3 +204,97 @@ def test_an_adapter_is_refused_when_its_base_model_has_changed(folder: Path) -> 
     path.write_text(path.read_text() + "\n")
     with pytest.raises(ArtifactError, match="made from other llm than those at hand: .* `dvc repro --force finetune`"):
         _read(folder)
+
+
+def _judged(params: Params, folder: Path, **changes: object) -> judging.Judged:
+    found = judge(_asked(params, probes=[], **changes), _read(folder), folder / "pieces")
+    shutil.rmtree(folder / "pieces")
+    assert found is not None
+    return found
+
+
+def test_all_positions_are_asked_about(small: Params, folder: Path) -> None:
+    found = _judged(small, folder, positions="all", draws=2)
+    sets = read_processed(folder).sets.of("test", "all", n_draws=2)
+    assert sets.positions.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert found.answered.asked.sets.digest == sets.digest
+    assert {len(predictions.answers) for predictions in found.answered.predictions.values()} == {8}
+
+
+def test_so_many_positions_are_drawn_as_the_limit_says(small: Params, folder: Path) -> None:
+    chosen = set()
+    for seed in range(6):
+        params = small.model_copy(update={"seed": seed})
+        sets = _judged(params, folder, positions="all", draws=1, limit=2).answered.asked.sets
+        assert len(sets) == 2
+        chosen.add(tuple(sets.positions.tolist()))
+    assert len(chosen) > 2
+
+
+def test_lists_that_are_not_stored_cannot_be_asked_about(
+    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "load_base_llm", _load_nothing)
+    made = _read(folder)
+    other = replace(made, tables=replace(made.tables, sets=made.tables.sets.of("test")))
+    with pytest.raises(
+        ArtifactError, match="eval.positions must be last where no lists of other positions of validation"
+    ):
+        judge(_asked(small, positions="all"), other, folder / "pieces")
+
+
+def test_full_rankings_leave_out_what_the_user_has_had(small: Params, folder: Path) -> None:
+    with_seen, without = (
+        _judged(small, folder, exclude_seen=excluded).answered.predictions["recommender"].top
+        for excluded in (False, True)
+    )
+    assert with_seen is not None
+    assert without is not None
+    assert sorted(with_seen[0].tolist()) == list(range(1, N_ITEMS + 1))
+    assert sorted(item for item in without[0].tolist() if item) == [1, 4, 6, 8]  # the user had 3, 5, 7 and 2
+
+
+def test_guesses_know_neither_the_place_nor_the_item() -> None:
+    asked = make_asked(list(range(1, 601))).sets
+    places = judging._guess(asked, 0).argmax(axis=1)
+    assert stats.chisquare(np.bincount(places, minlength=3)).pvalue > 0.001
+    assert judging._guess(asked, 1).argmax(axis=1).tolist() != places.tolist()
+
+
+def test_the_language_model_is_asked_before_its_tuning(
+    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _judged(small, folder, untuned=True, mode="text").answered
+    assert len(found.asked) == 1  # of two draws
+    prompts, real = [], respondent.encode_questions
+    monkeypatch.setattr(respondent, "encode_questions", lambda *a, **k: prompts.append(real(*a, **k)) or prompts[-1])
+    tuned = load_tuned(_asked(small).eval, _read(folder))
+    again = load_untuned(tuned).answer(found.asked.sets)
+    assert found.predictions["untuned"].scores.tolist() == again.scores.tolist()
+    assert prompts[-1][0].slot_items == []
+    plain = make_llama(len(tuned.encoder._tokenizer))  # the fixture's base model, without an adapter
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(load_untuned(tuned)._tuned.hybrid.llm.parameters(), plain.parameters(), strict=True)
+    )
+
+
+def test_a_killed_evaluation_goes_on_to_the_same_answers(
+    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _judged(small, folder, draws=2).answered.predictions["llara"]
+    real, asked = respondent.AnswerRespondent.answer, []
+
+    def die_on_validation(self: object, sets: CandidateSets, advance: Advance) -> Predictions:
+        asked.append(set(sets.splits))
+        if "validation" in asked[-1] and len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(self, sets, advance)
+
+    monkeypatch.setattr(respondent.AnswerRespondent, "answer", die_on_validation)
+    with pytest.raises(KeyboardInterrupt):
+        _judged(small, folder, draws=2)
+    again = _judged(small, folder, draws=2)
+    assert asked == [{"test"}, {"validation"}, {"validation"}]
+    assert again.answered.predictions["llara"].scores.tolist() == whole.scores.tolist()
+    assert set(again.seconds) == {"validation"}  # what was there took no time

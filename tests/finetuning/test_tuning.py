@@ -49,6 +49,7 @@ def candidates() -> CandidateSets:
         draws=np.array([0, 1, 0], np.int32),
         user_ids=np.array([1, 1, 1], np.int32),
         splits=np.array(["validation", "validation", "test"]),
+        scopes=np.array(["last"] * 3),
         positions=np.array([5, 5, 6], np.int32),
         targets=np.array([6, 6, 7], np.int32),
         candidates=np.array([[8, 6, 7], [6, 7, 8], [7, 8, 5]], np.int32),

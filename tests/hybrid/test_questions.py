@@ -8,6 +8,7 @@ from llara_core.hybrid.questions import encode_questions
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
+from llara_core.sequences.windows import histories, of_candidate_sets
 from llara_core.tables.candidates import CandidateSets
 from tests.factories import make_sequences
 
@@ -18,6 +19,7 @@ SETS = CandidateSets(
     draws=np.array([0, 0]),
     user_ids=np.array([3, 2]),
     splits=np.array(["validation"] * 2, dtype=object),
+    scopes=np.array(["last"] * 2, dtype=object),
     positions=np.array([4, 1]),
     targets=np.array([1, 5]),
     candidates=np.array([[3, 1, 2], [9, 5, 4]]),
@@ -31,7 +33,8 @@ def writer(params: Params) -> PromptWriter:
 
 
 def _ask(writer: PromptWriter, encoder: PromptEncoder, template: int, mode: Mode) -> list[EncodedPrompt]:
-    return encode_questions(SETS, SEQUENCES, writer, encoder, template=template, history_length=3, mode=mode)
+    shown = histories(SEQUENCES, of_candidate_sets(SEQUENCES, SETS), 3)
+    return encode_questions(SETS, shown, writer, encoder, template=template, mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "text", "id"])

@@ -26,6 +26,14 @@ _WATCH = "llara_core/finetuning/watch.py"
 _RATE = "llara_core/finetuning/learning_rate.py"
 _TUNING = "llara_core/finetuning/tuning.py"
 _WHOLE = "llara_core/evaluation/judging.py"
+_ARTIFACTS = "llara_core/evaluation/artifacts.py"
+_CATALOGUE = "llara_core/objectives/catalogue.py"
+_PROBES = "llara_core/evaluation/probes.py"
+_PIECES = "llara_core/evaluation/pieces.py"
+_PER_LIST = "llara_core/evaluation/per_list.py"
+_REPORT = "llara_core/evaluation/report.py"
+_SIGNIFICANCE = "llara_core/evaluation/significance.py"
+_COMPARISON = "llara_core/evaluation/comparison.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
@@ -45,6 +53,7 @@ _CHOOSING = "llara_core/objectives/choice/respondent.py"
 _ASKING = "llara_core/objectives/answer/asking.py"
 _RESPONDENT = "llara_core/objectives/answer/respondent.py"
 _GENERATION = "llara_core/objectives/answer/generation.py"
+_CONSTRAINED = "llara_core/objectives/answer/constrained.py"
 _MATCHING = "llara_core/objectives/answer/matching.py"
 _METRICS = "llara_core/evaluation/metrics.py"
 _RECOMMENDERS = "llara_core/evaluation/recommenders.py"
@@ -270,7 +279,13 @@ _TENSORS = [
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
     Mutant(_QUESTIONS, "always template 0", "Question(template,", "Question(0,"),
     Mutant(_QUESTIONS, "always hybrid", "asked.candidates, mode)", 'asked.candidates, "hybrid")'),
-    Mutant(_QUESTIONS, "history one item longer", "sets), history_length)", "sets), history_length + 1)"),
+    Mutant(_QUESTIONS, "histories of neighbours", "zip(shown, sets", "zip(shown[::-1], sets"),
+    Mutant(
+        _VALIDATION,
+        "history one item longer",
+        "sets), params.split.history_length)",
+        "sets), params.split.history_length + 1)",
+    ),
     Mutant(_QUESTIONS, "candidates sorted", "row.tolist()", "sorted(row.tolist())"),
     Mutant(_QUESTIONS, "padding shown as an item", "history[history != PADDING_ID]", "history"),
     Mutant(_ENCODING, "answers without an end", ", self.eos_id]", "]"),
@@ -306,21 +321,71 @@ _PARTS = [
 
 _JUDGING = [
     Mutant(_RESPONDENT, "asked without behavioural tokens", "mode=tuned.mode", 'mode="text"'),
-    Mutant(
-        _RESPONDENT,
-        "asked after the last item alone",
-        "history_length=tuned.manifest.history_length",
-        "history_length=1",
-    ),
+    Mutant(_ASKED, "asked after the last item alone", "sets, self.manifest.history_length", "sets, 1"),
+    Mutant(_ASKED, "histories as they are under a probe", "self.rearrange(shown), example", "shown, example"),
+    Mutant(_RESPONDENT, "histories of neighbours", "shown[example]", "shown[example[::-1]]"),
     Mutant(_RESPONDENT, "eval.template ignored", "template=tuned.params.template", "template=0"),
     Mutant(_RESPONDENT, "one draw too many", "sets.draws < self", "sets.draws <= self"),
-    Mutant(_WHOLE, "asked of validation users", 'tables.sets.of("test")', 'tables.sets.of("validation")'),
-    Mutant(_WHOLE, "weight chosen on test", 'tables.sets.of("validation")', 'tables.sets.of("test")'),
-    Mutant(_WHOLE, "the other one's weight", 'scores["recommender"], weight)', 'scores["recommender"], 1 - weight)'),
-    Mutant(_WHOLE, "any base model will do", '{"llm": llm_digest(manifest.llm)}', "{}"),
+    Mutant(_WHOLE, "asked of validation users", "(respondent.answer, sets)}", "(respondent.answer, validation)}"),
+    Mutant(_WHOLE, "weight chosen on test", "(respondent.answer, validation)", "(respondent.answer, sets)"),
+    Mutant(_WHOLE, "the other one's weight", "blend(ours, theirs, weight)", "blend(ours, theirs, 1 - weight)"),
+    Mutant(_WHOLE, "always the last position", ", params.eval.positions)\n", ', "last")\n'),
+    Mutant(_WHOLE, "limit ignored", "params.eval.limit is None or", "True or"),
+    Mutant(_WHOLE, "the first examples instead of drawn ones", "examples[chosen]", "examples[: len(chosen)]"),
     Mutant(
-        _WHOLE, "any embeddings will do", "read_manifest(adapter, lineage)", "read_manifest(adapter, tables.lineage)"
+        _WHOLE,
+        "guesses by place",
+        "random_shares(random_words(",
+        "0 * sets.candidates + places + 0 * random_shares(random_words(",
     ),
+    Mutant(_WHOLE, "seen items ranked", "exclude_seen=params.eval.exclude_seen", "exclude_seen=False"),
+    Mutant(_ARTIFACTS, "any base model will do", '{"llm": llm_digest(manifest.llm)}', "{}"),
+    Mutant(
+        _ARTIFACTS,
+        "any embeddings will do",
+        "read_manifest(adapter, lineage)",
+        "read_manifest(adapter, tables.lineage)",
+    ),
+    Mutant(_CATALOGUE, "ranks of neighbours", "ranking.ranks[example]", "ranking.ranks[example[::-1]]"),
+    Mutant(_CATALOGUE, "targets are seen items", "targets(tables.sequences, asked)", "shown[:, -1]"),
+    Mutant(_CATALOGUE, "no numbers accepted", "    require_finite(torch.from_numpy(scores))\n", ""),
+    Mutant(
+        _PROBES, "vectors in their places", "other[1:] = vectors[torch", "other[1:] = vectors[1:] + 0 * vectors[torch"
+    ),
+    Mutant(_PROBES, "vectors of padding", "1 + random_permutation(", "random_permutation("),
+    Mutant(_PROBES, "the mode stays", "replace(tuned, mode=mode)", "tuned"),
+    Mutant(_PROBES, "one order for all histories", "*(shown[:, [place]] for place in range(shown.shape[1])), ", ""),
+    Mutant(_PROBES, "padding among the items", " + (shown != PADDING_ID)", ""),
+    Mutant(
+        _PROBES,
+        "scores in the shuffled order",
+        "np.put_along_axis(scores, order, found.scores, axis=1)",
+        "scores[:] = found.scores",
+    ),
+    Mutant(
+        _PROBES, "candidates in their order", "np.take_along_axis(sets.candidates, order, axis=1)", "sets.candidates"
+    ),
+    Mutant(_PROBES, "idle probes asked", "if probe not in idle", ""),
+    Mutant(_PIECES, "every process does all", "[process_index() :: n_processes()]", ""),
+    Mutant(_PIECES, "answers in the order of pieces", '.select(np.argsort(np.concatenate(order), kind="stable"))', ""),
+    Mutant(_PIECES, "what is there is asked again", "if not path.is_file()", ""),
+    Mutant(_PIECES, "rows of one model for another", 'f"{name}-{number}.parquet"', 'f"{number}.parquet"'),
+    Mutant(_PER_LIST, "ties count for the target", "ranks == 1, right)", "right, right)"),
+    Mutant(_PER_LIST, "invalid answers hit", " & (matches != NONE)", ""),
+    Mutant(_PER_LIST, "cut one too early", "_ranks(predictions, asked) <= cut", "_ranks(predictions, asked) < cut"),
+    Mutant(_REPORT, "examples counted once a draw", "ranks, users = ranks[first], ", "ranks, users = ranks, "),
+    Mutant(_REPORT, "differences the other way", "values[ours], values[other]", "values[other], values[ours]"),
+    Mutant(_REPORT, "slices of other lists", "correct[mask], users[mask]", "correct[~mask], users[~mask]"),
+    Mutant(
+        _SIGNIFICANCE,
+        "one-sided",
+        "min(1.0, 2 * ",
+        "min(1.0, 1 * ",
+    ),
+    Mutant(_SIGNIFICANCE, "no correction", "(len(p_values) - place) *", "1 *"),
+    Mutant(_SIGNIFICANCE, "seeds without a spread", "of_users + max(0.0, excess)", "of_users"),
+    Mutant(_SIGNIFICANCE, "users of one list drawn as of many", "sizes[drawn].sum(axis=1)", "sizes.sum()"),
+    Mutant(_COMPARISON, "each list a user", "Counts.of(totals / sizes)", "Counts.of(by_list)"),
     Mutant(_GENERATION, "an answer as long as its neighbours", "ids[:limit]", "ids"),
     Mutant(_GENERATION, "cut answers count as whole", "any(token in encoder.stop_ids for token in ids)", "True"),
     Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
@@ -328,11 +393,12 @@ _JUDGING = [
     Mutant(_MATCHING, "one of several candidates", "if len(named) == 1", "if named"),
     Mutant(_MATCHING, "narrower titles inside wider ones", "if start + length > covered:", "if True:"),
     Mutant(_MATCHING, "the narrowest title first", "sorted(found, reverse=True)", "sorted(found)"),
-    Mutant(_ASKING, "the unlikeliest candidate", "argmax(axis=1)", "argmin(axis=1)"),
+    Mutant(_ASKING, "written titles of neighbours", "candidates[i, place]", "candidates[chunk[0], place]"),
+    Mutant(_CONSTRAINED, "the last candidate", "if answer[place] == token", ""),
+    Mutant(_CONSTRAINED, "any token", "barred[row] = -torch.inf", "pass"),
     Mutant(_ASKING, "length normalisation ignored", "if params.length_normalized:", "if False:"),
     Mutant(_ASKING, "always normalised by length", "if params.length_normalized:", "if True:"),
     Mutant(_ASKING, "scores of a neighbour", "scores[chunk] = found", "scores[chunk[::-1]] = found"),
-    Mutant(_ASKING, "choice of a neighbour", "matched[chunk] =", "matched[chunk[::-1]] ="),
     Mutant(
         _ASKING,
         "asked in the prompts' order, answered by length",
@@ -465,13 +531,8 @@ _READING = [
     Mutant(_POSITIONS, "excluded items as negatives", "possible[row, items] = False", "pass"),
     Mutant(_POSITIONS, "positions of training users", 'sequences.segment("validation")', 'sequences.segment("train")'),
     Mutant(_POSITIONS, "short histories asked", "begin + history_length), end - 1)", "begin + 1), end - 1)"),
-    Mutant(_WHOLE, "all layers under an adapter of the lower", ", manifest.layers)", ")"),
-    Mutant(
-        _WHOLE,
-        "one item for the recommender",
-        "list_scores(score, tables.sequences, sets, length) for",
-        "list_scores(score, tables.sequences, sets, 1) for",
-    ),
+    Mutant(_ARTIFACTS, "all layers under an adapter of the lower", ", manifest.layers)", ")"),
+    Mutant(_WHOLE, "one item for the recommender", "tables.sequences, sets, length)", "tables.sequences, sets, 1)"),
     Mutant(
         _TUNING,
         "all layers tuned",
@@ -520,8 +581,7 @@ _READING = [
     ),
     Mutant(_READER, "the first readout", "len(history.readouts) - 1 for", "0 for"),
     Mutant(_READER, "scores of a neighbour", "found[i] = scores", "found[part[0]] = found[i] = scores"),
-    Mutant(_ASKED, "the lowest score", "scores.argmax(axis=1)", "scores.argmin(axis=1)"),
-    Mutant(_READER, "no numbers accepted", "        require_finite(torch.from_numpy(scores))\n", ""),
+    Mutant(_ASKED, "the lowest score", "kept.argmax(axis=1)", "kept.argmin(axis=1)"),
 ]
 
 _POINTING = [
@@ -577,7 +637,7 @@ _POINTING = [
     Mutant(_CHOOSER, "the maps at LoRA's rate", "self.recipe.head_lr", "self.recipe.lr"),
     Mutant(_CHOOSER, "ties count for the target", "(scores >= own).sum(dim=1) == 1", "(scores > own).sum(dim=1) == 0"),
     Mutant(_CHOOSING, "another template", "tuned.params.template", "0"),
-    Mutant(_CHOOSING, "longer histories", "tuned.manifest.history_length", "tuned.manifest.history_length + 1"),
+    Mutant(_CHOOSING, "histories of neighbours", "shown[example]", "shown[example[::-1]]"),
     Mutant(
         _CHOOSING, "scores in the order of length", "scores[part] = found", "scores[start : start + len(part)] = found"
     ),

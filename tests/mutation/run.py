@@ -43,6 +43,13 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/finetuning/tuning.py": ["tests/objectives/stream/test_whole.py", "tests/finetuning"],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/hybrid": ["tests/hybrid"],
+    "llara_core/objectives/catalogue.py": [
+        "tests/objectives/stream/test_respondent.py",
+        "tests/objectives/stream/test_whole.py",
+        "tests/evaluation/test_whole.py",
+    ],
+    "llara_core/objectives/asking.py": ["tests/objectives", "tests/evaluation"],
+    "llara_core/evaluation/artifacts.py": ["tests/objectives/stream/test_whole.py", "tests/evaluation"],
     "llara_core/evaluation/judging.py": ["tests/objectives/stream/test_whole.py", "tests/evaluation"],
     "llara_core/evaluation": ["tests/evaluation"],
 }

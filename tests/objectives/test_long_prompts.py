@@ -13,7 +13,7 @@ from llara_core.objectives.choice.plan import ChoicePlan
 from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
-from llara_core.sequences.windows import Examples
+from llara_core.sequences.windows import Examples, histories, of_candidate_sets
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.sequences import Sequences
 
@@ -44,8 +44,8 @@ def test_a_training_prompt(
 def test_a_stored_set(sequences: Sequences, writer: PromptWriter, tokenizer: PreTrainedTokenizerFast) -> None:
     row = np.array([0], dtype=np.int32)
     user, target = sequences.user_ids[:1], sequences.items_of(0)[2:3]
-    sets = CandidateSets(row, row + 4, user, np.array(["test"], dtype=object), row + 2, target, np.array([[1, 2, 3]]))
-    with pytest.raises(ModelError, match=f"the test prompt of user {user[0]}, draw 4, {ADVICE}"):
-        encode_questions(
-            sets, sequences, writer, PromptEncoder(tokenizer, 9), template=0, history_length=3, mode="hybrid"
-        )
+    names = (np.array([name], dtype=object) for name in ("test", "last"))
+    sets = CandidateSets(row, row + 4, user, *names, row + 2, target, np.array([[1, 2, 3]]))
+    shown = histories(sequences, of_candidate_sets(sequences, sets), 3)
+    with pytest.raises(ModelError, match=f"the test prompt of user {user[0]} at position 2, draw 4, {ADVICE}"):
+        encode_questions(sets, shown, writer, PromptEncoder(tokenizer, 9), template=0, mode="hybrid")

@@ -21,6 +21,7 @@ from llara_core.recommenders.ranking import (
     rank_catalogue,
     ranking_report,
     ranks,
+    score_and_rank,
     score_candidates,
 )
 from tests.recommenders.recipes import tiny
@@ -68,14 +69,20 @@ def test_ranks_are_those_of_sorting_one_by_one(seed: int, excluded: bool, at_onc
         patch.setattr(ranking, "_SCORES_AT_ONCE", at_once)
         task = RankingTask(histories, targets, seen.__getitem__ if excluded else None)
         found = rank_catalogue(table_scorer(table), task, n)
-    covered = set()
+        sets = rng.permuted(np.tile(np.arange(1, n + 1), (9, 1)), axis=1)[:, :3]
+        owners = rng.integers(examples, size=9)
+        scores, together = score_and_rank(table_scorer(table), task, owners, sets, n)
+    assert scores.tolist() == [[table[histories[i, -1], j] for j in row] for i, row in zip(owners, sets, strict=True)]
+    for name in ("ranks", "top"):
+        assert getattr(together, name).tolist() == getattr(found, name).tolist()
     for i in range(examples):
         rivals = [j for j in range(1, n + 1) if not (excluded and j in seen[i] and j != targets[i])]
         scores = table[histories[i, -1]]
         worse_than = sum(scores[j] >= scores[targets[i]] for j in rivals if j != targets[i])
         assert found.ranks[i] == 1 + worse_than
-        covered |= set(rivals)  # fewer than ten, so all of them are recommended
-    assert set(np.flatnonzero(found.recommended)) == covered
+        first = [item for item in found.top[i].tolist() if item]
+        assert sorted(first) == rivals  # fewer than ten, so all of them are recommended
+        assert [scores[item] for item in first] == sorted((scores[item] for item in first), reverse=True)
 
 
 def test_candidates_are_ranked_among_themselves_for_their_own_history() -> None:
@@ -94,7 +101,7 @@ def test_metrics_by_hand() -> None:
     rank = np.array([1, 3, 11])
     assert hit_ratio(rank, 10) == pytest.approx(2 / 3)
     assert ndcg(rank, 10) == pytest.approx((1 + 1 / 2 + 0) / 3)  # 1 / log2(1 + 3) = 1 / 2
-    report = ranking_report(Ranking(rank, np.array([False, True, True, False, False])))
+    report = ranking_report(Ranking(rank, np.array([[1, 2], [2, 1], [2, 0]])), n_items=4)
     assert report == pytest.approx(
         {
             "hit_ratio_at_1": 1 / 3,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from llara_core.errors import DataError
-from llara_core.params.sections import Candidates, Draws
+from llara_core.params.sections import AllPositions, Candidates, Draws
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
@@ -16,6 +16,8 @@ from llara_core.sequences.windows import Examples
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.sequences import Sequences
 from tests.factories import make_sequences
+
+NO_OTHERS = AllPositions(limit=1, draws=0)
 
 
 def _keys(n: int) -> tuple[np.ndarray, ...]:
@@ -84,8 +86,10 @@ def _many_sets(n_users: int, n_draws: int) -> tuple[Sequences, CandidateSets]:
     generator = np.random.default_rng(1)
     lists = [generator.choice(np.arange(1, 101), size=4, replace=False).tolist() for _ in range(n_users)]
     sequences = make_sequences(lists, ["validation"] * 10 + ["test"] * (n_users - 10))
-    params = Candidates(size=20, negatives="outside_history", draws=Draws(validation=1, test=n_draws))
-    return sequences, build_candidate_sets(sequences, 100, params, 10, seed=0)
+    params = Candidates(
+        seed=0, size=20, negatives="outside_history", draws=Draws(validation=1, test=n_draws), all_positions=NO_OTHERS
+    )
+    return sequences, build_candidate_sets(sequences, 100, params, 10, 3)
 
 
 def test_the_list_does_not_give_the_target_away() -> None:
@@ -151,8 +155,65 @@ def test_random_integers_cover_their_range() -> None:
 
 def test_a_split_without_anybody_to_ask_is_refused() -> None:
     sequences = make_sequences([[1, 2, 3], [1], [2, 3]], ["train", "validation", "test"])
-    params = Candidates(size=3, negatives="outside_history", draws=Draws(validation=1, test=1))
+    params = Candidates(
+        seed=0, size=3, negatives="outside_history", draws=Draws(validation=1, test=1), all_positions=NO_OTHERS
+    )
     with pytest.raises(
         DataError, match=r"split.validation must hold a user with an item before the last one, got none"
     ):
-        build_candidate_sets(sequences, 30, params, 10, seed=0)
+        build_candidate_sets(sequences, 30, params, 10, 3)
+
+
+def _all_sets(limit: int, draws: int = 2, seed: int = 0) -> CandidateSets:
+    sequences = make_sequences(
+        [[1, 2], [5, 6, 7, 8], [9, 8, 7, 6, 5], [3, 4, 1, 2, 9, 8]], ["train"] + ["validation"] * 2 + ["test"]
+    )
+    params = Candidates(
+        seed=seed,
+        size=4,
+        negatives="outside_history",
+        draws=Draws(validation=1, test=1),
+        all_positions=AllPositions(limit=limit, draws=draws),
+    )
+    return build_candidate_sets(sequences, 40, params, 10, 2)
+
+
+def test_all_positions_with_enough_history_have_lists() -> None:
+    sets = _all_sets(limit=100)
+    for split, expected in (
+        ("validation", [(2, 2, 7), (2, 3, 8), (3, 2, 7), (3, 3, 6), (3, 4, 5)]),
+        ("test", [(4, 2, 1), (4, 3, 2), (4, 4, 9), (4, 5, 8)]),
+    ):
+        found = sets.of(split, "all")
+        asked = zip(found.user_ids.tolist(), found.positions.tolist(), found.targets.tolist(), strict=True)
+        assert list(asked) == [example for example in expected for _ in range(2)]
+        assert found.draws.tolist() == [0, 1] * len(expected)
+        assert len(np.unique(found.example_ids)) == len(expected)
+        had = {2: {5, 6, 7, 8}, 3: {5, 6, 7, 8, 9}, 4: {1, 2, 3, 4, 8, 9}}
+        for user, target, row in zip(found.user_ids, found.targets, found.candidates.tolist(), strict=True):
+            assert not set(row) & (had[user] - {target})
+    assert len(sets.of("validation")) == 2
+    assert not set(sets.of("test").example_ids) & set(sets.of("test", "all").example_ids)
+
+
+def test_a_smaller_sample_of_positions_has_the_same_lists() -> None:
+    whole, part = (_all_sets(limit).of("test", "all") for limit in (100, 2))
+    assert len(part) == 2 * 2
+    rows = {
+        (place, draw): row
+        for place, draw, row in zip(whole.positions, whole.draws, whole.candidates.tolist(), strict=True)
+    }
+    for place, draw, row in zip(part.positions, part.draws, part.candidates.tolist(), strict=True):
+        assert rows[place, draw] == row
+    samples = {tuple(_all_sets(2, seed=seed).of("test", "all").positions.tolist()) for seed in range(12)}
+    assert len(samples) > 3  # of six possible ones
+    assert len(_all_sets(100, draws=0).of("test", "all")) == 0
+    assert len(_all_sets(100, draws=0).of("test")) == 1
+
+
+def test_lists_of_last_positions_do_not_depend_on_the_others() -> None:
+    one, other = (_all_sets(100, draws) for draws in (0, 3))
+    for split in ("validation", "test"):
+        assert one.of(split).candidates.tolist() == other.of(split).candidates.tolist()
+    last = other.of("test", "all").positions == 5
+    assert other.of("test").candidates.tolist()[0] not in other.of("test", "all").candidates[last].tolist()

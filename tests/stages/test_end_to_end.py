@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from llara_core.runtime.files import sha256_of
 from tests.conftest import ROOT
+from tests.processes import run_two_processes
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".llara", "data", "tmp", "cache", "metrics", "dvc.lock", "*_cache")
@@ -29,7 +30,7 @@ def _shrink(path: Path, llama: Path) -> None:
     for recommender in params["recommenders"].values():
         recommender.update(dim=8)
     params["pretrain"].update(max_epochs=1)
-    params["candidates"]["draws"] = {"validation": 1, "test": 2}
+    params["candidates"].update(draws={"validation": 1, "test": 2}, all_positions={"limit": 50, "draws": 2})
     params["projector"]["hidden"] = 8
     params["curriculum"].update(epochs=1)
     params["train"].update(checkpoint_every=1)
@@ -90,11 +91,17 @@ def _results(repository: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in [*tables, *reports, *adapter]}
 
 
-def _check_evaluation(metrics: dict[str, dict[str, Any]], n_examples: dict[str, int]) -> None:
-    assert {name: entry["n_examples"] for name, entry in metrics.items()} == n_examples
-    for entry in metrics.values():
+COUNTED = ("recommender", "co_occurrence", "popularity")
+PROBED = ("llara_text", "llara_vectors_shuffled", "llara_history_shuffled")
+
+
+def _check_evaluation(metrics: dict[str, dict[str, Any]], n_lists: int, models: set[str]) -> None:
+    entries = dict(metrics)
+    assert entries.pop("lists") == {"n_lists": n_lists, "n_users": 95}
+    assert set(entries) == models
+    for entry in entries.values():
         assert entry["hit_ratio_at_1_low"] <= entry["hit_ratio_at_1"] <= entry["hit_ratio_at_1_high"]
-    if metrics["llara"]["method"] == "scoring":
+    if "llara_with_recommender" in metrics:
         assert 0 <= metrics["llara_with_recommender"]["weight"] <= 1
         assert metrics["llara"]["valid_ratio"] == 1.0
 
@@ -103,7 +110,7 @@ def _check_evaluation(metrics: dict[str, dict[str, Any]], n_examples: dict[str, 
 def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> None:
     metrics = {path.stem: json.loads(path.read_text()) for path in repository.glob("metrics/*.json")}
     stages = {"fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"}
-    assert set(metrics) == stages | {"pretrain_timing"}
+    assert set(metrics) == stages | {"pretrain_timing", "evaluate_timing"}
     assert metrics["preprocess"]["users"] == {"train": 754, "validation": 94, "test": 95}
     assert metrics["preprocess"]["positions"]["train"] == 66_127
     assert metrics["preprocess"]["items"] == metrics["export_embeddings"]["count"] == 1682
@@ -112,10 +119,11 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
     assert set(found) == {"untuned", "tuned", "step"}
     assert found["step"] in (2, 4)
     assert min(metrics["finetune"]["trainable_parameters"][part] for part in ("lora", "projector", "head")) > 0
-    baselines = ("recommender", "co_occurrence", "popularity")
-    _check_evaluation(metrics["evaluate"], {name: 190 for name in ("llara", "llara_with_recommender", *baselines)})
+    models = {"llara", "llara_with_recommender", "random", *COUNTED, *PROBED}
+    _check_evaluation(metrics["evaluate"], 190, models)
+    assert set(metrics["evaluate_timing"]["seconds_a_list"]) == {"llara", "validation", *PROBED}
     for split, n_examples in (("validation", 94), ("test", 95)):
-        for name in baselines:
+        for name in COUNTED:
             entry = metrics["pretrain"][split][name]
             assert entry["n_examples"] == n_examples
             ratios = [entry[f"hit_ratio_at_{k}"] for k in (1, 5, 10, 20)]
@@ -126,7 +134,7 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
             among = entry["candidates"]
             assert among["hit_ratio_at_1_low"] <= among["hit_ratio_at_1"] <= among["hit_ratio_at_1_high"]
             assert among["ndcg_at_10_low"] <= among["ndcg_at_10"] <= among["ndcg_at_10_high"]
-    for name in baselines:  # the same sets, judged by both stages
+    for name in COUNTED:  # the same sets, judged by both stages
         assert (
             metrics["pretrain"]["test"][name]["candidates"]["hit_ratio_at_1"]
             == metrics["evaluate"][name]["hit_ratio_at_1"]
@@ -136,8 +144,8 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
 
 
 def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
-    words = ("HitRatio@1", "ValidRatio", "llara (scoring)", "llara_with_recommender", "recommender", "co_occurrence")
-    for word in (*words, "popularity"):
+    words = ("HitRatio@1", "ValidRatio", "llara", "llara_with_recommender", "190 lists of 95 users", "can't be told")
+    for word in (*words, *COUNTED, *PROBED):
         assert word in reproduced
         assert word in run(sys.executable, "-m", "stages.evaluate", "--show").stdout
 
@@ -156,7 +164,15 @@ def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path)
     assert not list((repository / ".llara/checkpoints").glob("*/*/step-*"))
     assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
-    assert len(before) == 5 + 6 + 6
+    assert len(before) == 4 + (1 + 9) + 6 + 6  # tables, lists and answers, reports, the adapter's files
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_two_processes_evaluate_as_one(repository: Path, tmp_path: Path) -> None:
+    before = _results(repository)
+    run_two_processes(["-m", "stages.evaluate"], repository, LLARA_CHECKPOINT_DIR=str(tmp_path))
+    assert _results(repository) == before
+    assert not list(tmp_path.glob("evaluate/*/*.parquet"))
 
 
 @pytest.mark.usefixtures("reproduced")
@@ -171,19 +187,16 @@ def test_experiments_are_run_shown_and_compared(run: Run, repository: Path) -> N
     assert run("dvc", "params", "diff", "HEAD", "longer", "--json").stdout.count("curriculum.epochs") == 1
     in_place = run("dvc", "exp", "run", "-S", "train.objective.name=answer").stdout
     assert "Stage 'pretrain' didn't change, skipping" in in_place
-    assert "llara (scoring)" in in_place
-    baselines = {"recommender": 95, "co_occurrence": 95, "popularity": 95}
-    all_draws = {f"{name}_all_draws": 190 for name in baselines}
+    assert "llara_with_recommender" in in_place
     evaluated = repository / "metrics/evaluate.json"
-    expected = {"llara": 95, **baselines, **all_draws}
-    _check_evaluation(json.loads(evaluated.read_text()), {**expected, "llara_with_recommender": 95})
+    models = {"llara", "random", *COUNTED, *PROBED}
+    _check_evaluation(json.loads(evaluated.read_text()), 95, {*models, "llara_with_recommender"})
     report = json.loads((repository / "metrics/finetune.json").read_text())
     assert set(report["validation"]) == {"negative_loss"}
     assert report["trainable_parameters"]["head"] == 0
-    in_place = run("dvc", "exp", "run", "-S", "eval.method=generation").stdout
+    in_place = run("dvc", "exp", "run", "-S", "eval.method=generation", "-S", "eval.probes=[]").stdout
     assert "Stage 'finetune' didn't change, skipping" in in_place
-    assert "llara (generation)" in in_place
-    _check_evaluation(json.loads(evaluated.read_text()), expected)
+    _check_evaluation(json.loads(evaluated.read_text()), 95, models - set(PROBED))
     html = run("dvc", "plots", "show").stdout
     assert "index.html" in html
     run("git", "checkout", "--", "params.yaml")

@@ -12,7 +12,6 @@ from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings, write_
 from llara_core.tables.items import Items, read_items, write_items
 from llara_core.tables.lineage import digest_of
 from llara_core.tables.parquet import write_table
-from llara_core.tables.predictions import Predictions, write_predictions
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from llara_core.tables.sequences import Sequences, read_sequences, write_sequences
 from tests.factories import make_sequences
@@ -35,6 +34,7 @@ def sets() -> CandidateSets:
         draws=np.array([0, 1]),
         user_ids=np.array([2, 2]),
         splits=np.array(["test", "test"], dtype=object),
+        scopes=np.array(["last"] * 2, dtype=object),
         positions=np.array([2, 2]),
         targets=np.array([3, 3]),
         candidates=np.array([[2, 3], [3, 2]]),
@@ -74,6 +74,7 @@ def test_digests_tell_every_column_apart(items: Items, sequences: Sequences, set
             },
         ),
         (sets, {"splits": np.array(["test", "validation"], dtype=object)}),
+        (sets, {"scopes": np.array(["last", "all"], dtype=object)}),
     ):
         digests = {replace(table, **{name: value}).digest for name, value in changes.items()}
         assert len(digests | {table.digest}) == len(changes) + 1
@@ -160,6 +161,7 @@ def test_examples_are_asked_once_and_equally_often(tmp_path: Path, items: Items)
             draws=np.array(draws),
             user_ids=np.array(user_ids),
             splits=np.array(["test"] * len(draws), dtype=object),
+            scopes=np.array(["last"] * len(draws), dtype=object),
             positions=np.array([{2: 2, 3: 1}[user] for user in user_ids]),
             targets=np.array([3] * len(draws)),
             candidates=np.array([{2: [2, 3], 3: [1, 3]}[user] for user in user_ids]),
@@ -170,7 +172,9 @@ def test_examples_are_asked_once_and_equally_often(tmp_path: Path, items: Items)
     assert len(read([0, 0, 1, 1], [0, 1, 0, 1], [2, 2, 3, 3])) == 4
     with pytest.raises(ArtifactError, match="one position of one user, and no other mean the same"):
         read([0, 1, 2], [0, 0, 0], [2, 3, 3])
-    with pytest.raises(ArtifactError, match=r"every example of test must have as many draws, got \[1, 2\]"):
+    with pytest.raises(
+        ArtifactError, match=r"every example of test, last positions, must have as many draws, got \[1, 2\]"
+    ):
         read([0, 0, 1], [0, 1, 0], [2, 2, 3])
 
 
@@ -178,7 +182,7 @@ def test_a_target_that_repeats_the_item_before_it_is_one_of_its_candidates(tmp_p
     sequences = make_sequences([[2, 2]], ["test"])
     sets = CandidateSets(
         *(np.array(c) for c in ([0], [0], [1])),
-        np.array(["test"], object),
+        *(np.array([name], object) for name in ("test", "last")),
         *map(np.array, ([1], [2])),
         np.array([[2, 3]]),
     )
@@ -259,6 +263,7 @@ def test_candidates_survive_a_round_trip(
         ({"positions": [-1, 2]}, "row 0: position must be one of the user's in test with an item before it, got -1"),
         ({"splits": ["test", "train"]}, "row 1: position must be one of the user's in train"),
         ({"splits": ["test", "tset"]}, "row 1: split must be one of train, validation, test, got tset"),
+        ({"scopes": ["last", "lost"]}, "row 1: scope must be one of last, all, got lost"),
         ({"candidates": [[3], [3]]}, r"candidates must have one size ≥ 2, got \[1\]"),
         ({"candidates": [[2, 3], [3, 1]]}, "row 1: candidates must not hold the item right before the target, got 1"),
         ({"draws": [0, 0]}, "draws must be 0, 1, 2, … once each, got 0 where 1 was due in example 0"),
@@ -282,6 +287,7 @@ def test_an_example_is_one_position(tmp_path: Path, items: Items) -> None:
         draws=np.array([0, 1]),
         user_ids=np.array([1, 1]),
         splits=np.array(["test", "test"], dtype=object),
+        scopes=np.array(["last"] * 2, dtype=object),
         positions=np.array([1, 2]),
         targets=np.array([2, 3]),
         candidates=np.array([[2, 3], [3, 1]]),
@@ -315,14 +321,6 @@ def test_embeddings_of_zeros_tell_nothing(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e.parquet", ItemEmbeddings(np.zeros((4, 2), dtype=np.float32), {}))
     with pytest.raises(ArtifactError, match="e.parquet: embeddings must tell items apart, got zeros alone"):
         read_embeddings(tmp_path / "e.parquet", {}, 3)
-
-
-def test_predictions_rank_ties_against_the_target(tmp_path: Path, sets: CandidateSets) -> None:
-    scores = np.array([[-1.0, -1.0], [-1.0, -2.0]])
-    write_predictions(tmp_path / "p.parquet", Predictions(["a", "b"], np.array([1, 3]), scores), sets, {})
-    assert pq.read_table(tmp_path / "p.parquet")["target_rank"].to_pylist() == [2, 1]
-    write_predictions(tmp_path / "p.parquet", Predictions(["a", "b"], np.array([0, 3]), None), sets, {})
-    assert pq.read_table(tmp_path / "p.parquet")["scores"].to_pylist() == [None, None]
 
 
 def test_the_same_table_gives_the_same_bytes(tmp_path: Path, items: Items, sequences: Sequences) -> None:

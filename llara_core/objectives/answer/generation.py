@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from llara_core.hybrid.batching import pad_prompts, to_device
 from llara_core.hybrid.model import HybridCausalLM
@@ -20,7 +20,6 @@ class Answer(NamedTuple):
     is_whole: bool
 
 
-@torch.no_grad()
 def generate_answers(
     model: HybridCausalLM, prompts: Sequence[EncodedPrompt], encoder: PromptEncoder, limits: Sequence[int]
 ) -> list[Answer]:
@@ -39,18 +38,51 @@ def generate_answers(
     Raises:
         ModelError: a score isn't a finite number.
     """
+    written = write_greedily(model, prompts, encoder, limit=max(limits), stop_ids=encoder.stop_ids)
+    own = [ids[:limit] for ids, limit in zip(written, limits, strict=True)]
+    return [Answer(encoder.decode(ids), any(token in encoder.stop_ids for token in ids)) for ids in own]
+
+
+@torch.no_grad()
+def write_greedily(
+    model: HybridCausalLM,
+    prompts: Sequence[EncodedPrompt],
+    encoder: PromptEncoder,
+    *,
+    limit: int,
+    stop_ids: Sequence[int],
+    rules: Sequence[LogitsProcessor] = (),
+    ends: Sequence[StoppingCriteria] = (),
+) -> list[list[int]]:
+    """Write the likeliest token after each of B prompts, and again, with keys and values of what was read kept.
+
+    Args:
+        model: in evaluation mode.
+        prompts: B encoded prompts.
+        encoder: that encoded them.
+        limit: of tokens.
+        stop_ids: tokens that end a row.
+        rules: change the scores by which tokens are chosen.
+        ends: say which rows have ended besides.
+
+    Returns:
+        [B] token ids, up to the longest; what stands behind a row's end is padding.
+
+    Raises:
+        ModelError: a score isn't a finite number, or the rules leave no token.
+    """
     batch = to_device(pad_prompts(prompts, encoder.filler_id), model.device)
-    generated = model.llm.generate(
+    written: Tensor = model.llm.generate(
         inputs_embeds=model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"]),
         attention_mask=batch["attention_mask"],
-        max_new_tokens=max(limits),
+        max_new_tokens=limit,
         do_sample=False,
-        eos_token_id=encoder.stop_ids,
+        eos_token_id=list(stop_ids),
         pad_token_id=encoder.eos_id,
-        logits_processor=LogitsProcessorList([_FiniteOnly()]),
+        logits_processor=LogitsProcessorList([*rules, _FiniteOnly()]),
+        stopping_criteria=StoppingCriteriaList(ends),
     )
-    own = [ids[:limit] for ids, limit in zip(generated.tolist(), limits, strict=True)]
-    return [Answer(encoder.decode(ids), any(token in encoder.stop_ids for token in ids)) for ids in own]
+    return written.tolist()
 
 
 class _FiniteOnly(LogitsProcessor):

@@ -41,6 +41,10 @@ class TitleMatcher:
         self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
         self._sorted = sorted(map(" ".join, self._worded))
 
+    def is_title(self, answer: str) -> bool:
+        """Whether the whole answer is a title of the catalogue, in the first of the two ways."""
+        return _single_spaced(answer) in self._verbatim or _words(answer) in self._worded
+
     def match(self, answer: str, candidates: Iterable[int], *, is_whole: bool = True) -> int | None:
         """Item id of the one candidate that the answer names, or None.
 

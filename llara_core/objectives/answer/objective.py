@@ -13,6 +13,7 @@ from llara_core.objectives.answer.prompts import AnsweredPrompt, AnswerPlan
 from llara_core.objectives.objective import Objective, Sources, evaluating, lora_and_projector
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
+from llara_core.sequences.windows import histories, of_candidate_sets
 
 
 class AnswerObjective(Objective[AnsweredPrompt]):
@@ -46,17 +47,16 @@ class AnswerObjective(Objective[AnsweredPrompt]):
 
 def validation_questions(sources: Sources, n_questions: int, mode: Mode) -> list[AnsweredPrompt]:
     """Ask the first validation users about their first candidate set."""
-    params, writer, encoder = sources.params, sources.writer, sources.encoder
+    params, writer, encoder, sequences = sources.params, sources.writer, sources.encoder, sources.tables.sequences
     sets = sources.tables.sets.of("validation", n_draws=1)
     sets = sets.select(np.arange(min(len(sets), n_questions)))
     answers = [encoder.encode_answer(writer.answer(int(target))) for target in sets.targets]
     prompts = encode_questions(
         sets,
-        sources.tables.sequences,
+        histories(sequences, of_candidate_sets(sequences, sets), params.split.history_length),
         writer,
         encoder,
         template=params.eval.template,
-        history_length=params.split.history_length,
         mode=mode,
     )
     return list(zip(prompts, answers, strict=True))

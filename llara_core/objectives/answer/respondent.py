@@ -2,7 +2,7 @@
 
 from llara_core.hybrid.questions import encode_questions
 from llara_core.objectives.answer.asking import ask
-from llara_core.objectives.asking import Respondent, Tuned
+from llara_core.objectives.asking import Advance, Respondent, Tuned, ignore
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
 
@@ -18,16 +18,11 @@ class AnswerRespondent(Respondent):
         """Take the first eval.draws of each example, for each is a prompt."""
         return sets.select(sets.draws < self._tuned.params.draws)
 
-    def answer(self, sets: CandidateSets) -> Predictions:
+    def answer(self, sets: CandidateSets, advance: Advance = ignore) -> Predictions:
         """Ask with the template of eval.template."""
         tuned = self._tuned
+        shown, example = tuned.histories(sets)
         prompts = encode_questions(
-            sets,
-            tuned.tables.sequences,
-            tuned.writer,
-            tuned.encoder,
-            template=tuned.params.template,
-            history_length=tuned.manifest.history_length,
-            mode=tuned.mode,
+            sets, shown[example], tuned.writer, tuned.encoder, template=tuned.params.template, mode=tuned.mode
         )
-        return ask(tuned.hybrid, prompts, sets.candidates, tuned.writer, tuned.encoder, tuned.params)
+        return ask(tuned.hybrid, prompts, sets.candidates, tuned.writer, tuned.encoder, tuned.params, advance)

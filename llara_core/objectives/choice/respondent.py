@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from llara_core.hybrid.batching import to_device
 from llara_core.hybrid.questions import stored_questions
-from llara_core.objectives.asking import Respondent, Tuned, best_of, load_head
+from llara_core.objectives.asking import Advance, Respondent, Tuned, best_of, ignore, load_head
 from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.prompts import ChoicePrompt, encode_choice, pad_choices
 from llara_core.objectives.numbers import require_finite
@@ -32,7 +31,7 @@ class ChoiceRespondent(Respondent):
         return sets.select(sets.draws < self._tuned.params.draws)
 
     @torch.no_grad()
-    def answer(self, sets: CandidateSets) -> Predictions:
+    def answer(self, sets: CandidateSets, advance: Advance = ignore) -> Predictions:
         """Choose the candidate of the highest score, asked with the template of eval.template.
 
         Prompts of similar length are asked together; each answer depends on its own prompt alone.
@@ -40,25 +39,20 @@ class ChoiceRespondent(Respondent):
         tuned, prompts = self._tuned, self._prompts(sets)
         order = np.argsort([len(prompt.prompt.input_ids) for prompt in prompts], kind="stable")
         scores = np.zeros(sets.candidates.shape)
-        with tqdm(total=len(prompts), desc="evaluate (choice)", unit="prompt") as bar:
-            for start in range(0, len(order), tuned.params.batch_size):
-                part = order[start : start + tuned.params.batch_size]
-                padded = pad_choices([prompts[i] for i in part], tuned.encoder.filler_id)
-                batch = to_device(padded, tuned.hybrid.device)
-                names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
-                states = self.model.read(*(batch[name] for name in names))
-                found = self.model.maps(*states)
-                require_finite(found)
-                scores[part] = found.cpu().numpy()
-                bar.update(len(part))
+        for start in range(0, len(order), tuned.params.batch_size):
+            part = order[start : start + tuned.params.batch_size]
+            padded = pad_choices([prompts[i] for i in part], tuned.encoder.filler_id)
+            batch = to_device(padded, tuned.hybrid.device)
+            names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
+            states = self.model.read(*(batch[name] for name in names))
+            found = self.model.maps(*states)
+            require_finite(found)
+            scores[part] = found.cpu().numpy()
+            advance(len(part))
         return best_of(sets.candidates, scores, tuned.writer.titles)
 
     def _prompts(self, sets: CandidateSets) -> list[ChoicePrompt]:
         tuned = self._tuned
-        questions = stored_questions(
-            sets,
-            tuned.tables.sequences,
-            template=tuned.params.template,
-            history_length=tuned.manifest.history_length,
-        )
+        shown, example = tuned.histories(sets)
+        questions = stored_questions(sets, shown[example], tuned.params.template)
         return [encode_choice(question, tuned.mode, tuned.writer, tuned.encoder) for question in questions]

@@ -5,19 +5,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from llara_core.hybrid.adapter import ITEM_VECTORS
 from llara_core.hybrid.batching import to_device
 from llara_core.hybrid.recommender_head import RecommenderHead
-from llara_core.objectives.asking import Respondent, Tuned, best_of, load_head
-from llara_core.objectives.numbers import require_finite
+from llara_core.objectives.asking import Advance, Respondent, Tuned, ignore, load_head
+from llara_core.objectives.catalogue import answer_by_catalogue
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Mode
-from llara_core.recommenders.ranking import score_candidates
-from llara_core.sequences.windows import unique_histories
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.predictions import Predictions
@@ -50,17 +47,22 @@ class StreamRespondent(Respondent):
         """Take all: they cost nothing more."""
         return sets
 
-    def answer(self, sets: CandidateSets) -> Predictions:
-        """Choose the candidate of the highest score."""
+    def answer(self, sets: CandidateSets, advance: Advance = ignore) -> Predictions:
+        """Choose the candidate of the highest score, and rank the whole catalogue."""
         tuned = self._tuned
-        histories, example = unique_histories(tuned.tables.sequences, sets, tuned.manifest.history_length)
-        with tqdm(total=len(histories), desc="evaluate (stream)", unit="history") as bar:
-            scores = score_candidates(lambda part: self.score(part, bar), histories, example, sets.candidates)
-        require_finite(torch.from_numpy(scores))
-        return best_of(sets.candidates, scores, tuned.writer.titles)
+        histories, example = tuned.histories(sets)
+        draws = len(sets) // max(len(histories), 1)
+        return answer_by_catalogue(
+            lambda part: self.score(part, lambda n: advance(n * draws)),
+            tuned.tables,
+            sets,
+            histories,
+            example,
+            exclude_seen=tuned.params.exclude_seen,
+        )
 
     @torch.no_grad()
-    def score(self, histories: np.ndarray, bar: tqdm | None = None) -> Tensor:
+    def score(self, histories: np.ndarray, advance: Advance = ignore) -> Tensor:
         """Scores [E, n + 1] of every item after histories [E, L], padded on the left with 0; padding has −inf.
 
         Histories of similar length are read together.
@@ -77,6 +79,5 @@ class StreamRespondent(Respondent):
             user_states = self.model.head(states[torch.arange(len(part), device=device), last])
             for i, scores in zip(part, self.model.head.scores(user_states), strict=True):
                 found[i] = scores
-            if bar is not None:
-                bar.update(len(part))
+            advance(len(part))
         return torch.stack(found)

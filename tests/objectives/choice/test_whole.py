@@ -75,7 +75,7 @@ def test_what_is_judged_is_what_was_tuned(
     tuned, tables, _ = _run(tmp_path, params)
     found = _judge(tmp_path, params)
     sets = tables.sets.of("test", n_draws=2)
-    assert found.sets.candidates.tolist() == sets.candidates.tolist()
+    assert found.answered.asked.sets.candidates.tolist() == sets.candidates.tolist()
     [objective] = built
     model = objective.model.eval()
     sequences = tables.sequences
@@ -91,10 +91,10 @@ def test_what_is_judged_is_what_was_tuned(
                 torch.tensor([read.input_ids]), torch.tensor([read.slot_mask]), torch.tensor(read.slot_items).long()
             )[0]
             scores = model.maps.item(states[slots]) @ model.maps.user(states[-1])
-        np.testing.assert_allclose(found.predictions.scores[row], scores, rtol=1e-4, atol=1e-5)
-        assert found.predictions.matched_items[row] == candidates[int(scores.argmax())]
+        np.testing.assert_allclose(found.answered.predictions["llara"].scores[row], scores, rtol=1e-4, atol=1e-5)
+        assert found.answered.predictions["llara"].matched_items[row] == candidates[int(scores.argmax())]
     assert set(tuned.head) == {"user.weight", "user.bias", "item.weight", "item.bias"}
-    assert "llara_with_recommender" in found.metrics
+    assert "llara_with_recommender" in found.answered.predictions
     assert tuned.report["validation"]["hit_ratio_at_1"]["tuned"] == pytest.approx(objective.validate())
 
 

@@ -36,6 +36,7 @@ def sets() -> CandidateSets:
         draws=np.array([0, 1, 0]),
         user_ids=np.array([1, 1, 2]),
         splits=np.array(["test"] * 3, dtype=object),
+        scopes=np.array(["last"] * 3, dtype=object),
         positions=np.array([4, 4, 1]),
         targets=np.array([6, 6, 2]),
         candidates=np.array([[6, 1, 2], [3, 6, 5], [2, 8, 7]]),
@@ -66,7 +67,16 @@ def respond(
         how = params.eval.model_copy(update={"mode": mode, "batch_size": batch_size})
         [recommender] = model._teacher
         tuned = Tuned(
-            model.hybrid, tmp_path, manifest, model.head.map.state_dict(), recommender, tables, writer, encoder, how
+            model.hybrid,
+            tmp_path,
+            manifest,
+            model.head.map.state_dict(),
+            recommender,
+            tables,
+            writer,
+            encoder,
+            how,
+            mode,
         )
         return StreamRespondent(tuned), model
 

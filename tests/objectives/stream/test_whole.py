@@ -16,9 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from llara_core.errors import ArtifactError, ModelError, ParamsError
-from llara_core.evaluation import judging
-from llara_core.evaluation.judging import Judged, judge, read_artifacts
+from llara_core.evaluation import artifacts
+from llara_core.evaluation.artifacts import read_artifacts
+from llara_core.evaluation.judging import Judged, judge
 from llara_core.evaluation.recommenders import candidate_metrics
+from llara_core.evaluation.report import details, headline
 from llara_core.finetuning import tuning
 from llara_core.finetuning.tuning import Tuned, tune
 from llara_core.finetuning.watch import Watch
@@ -43,6 +45,7 @@ from tests.factories import make_sequences
 from tests.recommenders.recipes import OPTIONS, tiny
 
 LISTS = [[1, 2, 3, 4, 5, 6], [5, 6, 7, 1, 2], [2, 8, 1, 4], [3, 5, 7, 2, 6], [8], [4, 1, 6, 3, 8, 2]]
+_COLD = "0 (cold)"
 LENGTH = 3
 
 
@@ -89,7 +92,7 @@ def _prepare(folder: Path, params: Params, kind: str) -> tuple[Processed, Sequen
     """Tables, a recommender with an output table of its own and dropout, and its embeddings, as stages write them."""
     sequences, names = _sequences(), pa.array(TITLES[1:])
     items = Items(names, names, sequences.count_training(len(names)))
-    sets = build_candidate_sets(sequences, len(names), params.candidates, LENGTH, seed=0)
+    sets = build_candidate_sets(sequences, len(names), params.candidates, LENGTH, 1)
     write_processed(folder, Processed(items, sequences, sets))
     tables = read_processed(folder)
     (folder / "recommender").mkdir()
@@ -113,7 +116,11 @@ def _run(folder: Path, params: Params, kind: str = "gru4rec") -> tuple[Tuned, Pr
 
 
 def _judge(folder: Path, params: Params) -> Judged:
-    return judge(params, read_artifacts(folder, folder / "recommender", folder / "embeddings", folder / "adapter"))
+    made = read_artifacts(folder, folder / "recommender", folder / "embeddings", folder / "adapter")
+    judged = judge(params, made, folder / "pieces")
+    shutil.rmtree(folder / "pieces")  # as the stage does when it has succeeded
+    assert judged is not None
+    return judged
 
 
 @torch.no_grad()
@@ -152,19 +159,20 @@ def test_what_is_judged_is_what_was_tuned(
     read_as = "text" if schedule == "text_only" else "hybrid"
     validation, test = tables.sets.of("validation"), tables.sets.of("test")
     ours, theirs = _slow_scores(tuned, recommender, histories, test, read_as)
-    np.testing.assert_allclose(found.predictions.scores, ours, rtol=1e-4, atol=1e-5)
-    assert found.metrics["llara"]["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(ours, test)))
-    assert found.metrics["recommender"]["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(theirs, test)))
+    np.testing.assert_allclose(found.answered.predictions["llara"].scores, ours, rtol=1e-4, atol=1e-5)
+    metrics = headline(found.answered, found.weight)
+    assert metrics["llara"]["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(ours, test)))
+    assert metrics["recommender"]["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(theirs, test)))
     before = [zscore(part, axis=1) for part in _slow_scores(tuned, recommender, histories, validation, read_as)]
     weights = np.linspace(0, 1, 21)
     hits = [sum(_hits(w * before[0] + (1 - w) * before[1], validation)) for w in weights]
     best = [place for place, count in enumerate(hits) if count == max(hits)]
     weight = weights[best[len(best) // 2]]
     together = weight * zscore(ours, axis=1) + (1 - weight) * zscore(theirs, axis=1)
-    row = found.metrics["llara_with_recommender"]
+    row = metrics["llara_with_recommender"]
     assert row["weight"] == pytest.approx(weight)
     assert row["hit_ratio_at_1"] == pytest.approx(np.mean(_hits(together, test)))
-    assert {entry["n_examples"] for entry in found.metrics.values()} == {len(test)}
+    assert metrics["lists"]["n_lists"] == len(test)
 
 
 def test_only_the_layers_that_are_asked_for_are_tuned_and_all_parts_are_watched(
@@ -292,7 +300,9 @@ def test_weights_are_chosen_and_asked_in_one_mode(
     assert tuned.manifest.choose_mode("as_trained") == "hybrid"
     test = tables.sets.of("test")
     ours, _ = _slow_scores(tuned, recommender, histories, test, "hybrid")
-    np.testing.assert_allclose(_judge(tmp_path, params).predictions.scores, ours, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        _judge(tmp_path, params).answered.predictions["llara"].scores, ours, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_head_starts_from_all_modes_of_the_curriculum(
@@ -325,7 +335,7 @@ def test_a_head_of_another_recommender_is_refused_before_the_model_is_loaded(
     def load(*_: Any) -> None:
         pytest.fail("loaded")
 
-    monkeypatch.setattr(judging, "load_base_llm", load)
+    monkeypatch.setattr(artifacts, "load_base_llm", load)
     dim, width = tuned.head["weight"].shape
     for shape in ((dim + 1, width), (dim, width + 1), (7, dim)):
         head = {"weight": torch.zeros(shape), "bias": torch.zeros(shape[0])}
@@ -393,7 +403,7 @@ def test_rare_items_get_the_vectors_of_their_titles(
             batch.pop("readouts")
             state = tuned.head["weight"] @ tuned.model.states(**batch)[0, -1] + tuned.head["bias"]
             expected = vectors[test.candidates[row]] @ state
-            np.testing.assert_allclose(found.predictions.scores[row], expected, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found.answered.predictions["llara"].scores[row], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_rare_items_are_compared_with_nothing_in_training(
@@ -438,23 +448,26 @@ def test_rare_items_are_compared_with_nothing_in_training(
 
 def test_cold_targets_are_reported_where_there_are_any(tmp_path: Path, make_params: Callable[..., Params]) -> None:
     _, tables, _ = _run(tmp_path, make_params())
-    artifacts = read_artifacts(*(tmp_path / name for name in ("", "recommender", "embeddings", "adapter")))
+    made = read_artifacts(*(tmp_path / name for name in ("", "recommender", "embeddings", "adapter")))
     test = tables.sets.of("test")
-    assert not any("n_cold" in row for row in judge(make_params(), artifacts).metrics.values())
+
+    def cold(items: Items) -> dict[str, dict[str, float]]:
+        found = judge(make_params(), replace(made, tables=replace(tables, items=items)), tmp_path / "pieces")
+        models = details(found.answered, items, 3, made.embeddings.vectors)["models"]
+        return {
+            name: row["by_target_n_train"][_COLD] for name, row in models.items() if _COLD in row["by_target_n_train"]
+        }
+
+    assert cold(tables.items) == {}
     never = int(test.targets[0])
     counts = tables.items.n_train.copy()
     counts[never - 1] = 0
-    colder = replace(artifacts, tables=replace(tables, items=replace(tables.items, n_train=counts)))
-    found = judge(make_params(), colder)
-    cold = test.targets == never
-    assert 0 < cold.sum() < len(test)
-    assert all(row["n_cold"] == cold.sum() for row in found.metrics.values())
-    correct = found.predictions.matched_items == test.targets
-    assert found.metrics["llara"]["hit_ratio_at_1_cold"] == correct[cold].mean()
-    alone = test.select(cold)
-    for name, score in (("recommender", neural_scorer(artifacts.recommender)),):
-        expected = candidate_metrics(score, tables.sequences, alone, LENGTH)["hit_ratio_at_1"]
-        assert found.metrics[name]["hit_ratio_at_1_cold"] == pytest.approx(expected)
+    found = cold(replace(tables.items, n_train=counts))
+    is_cold = test.targets == never
+    assert 0 < is_cold.sum() < len(test)
+    assert {row["n_lists"] for row in found.values()} == {is_cold.sum()}
+    expected = candidate_metrics(neural_scorer(made.recommender), tables.sequences, test.select(is_cold), LENGTH)
+    assert found["recommender"]["hit_ratio_at_1"] == pytest.approx(expected["hit_ratio_at_1"])
 
 
 def test_a_step_without_targets_teaches_nothing_and_is_no_reason_to_stop(

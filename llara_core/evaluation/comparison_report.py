@@ -1,0 +1,174 @@
+"""Every pair of several variants: the numbers, and in words what they allow to say."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from llara_core.evaluation.comparison import RESAMPLES, Difference, compare_pair, require_same_lists
+from llara_core.evaluation.significance import holm
+from llara_core.evaluation.slices import slices_of
+from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
+from llara_core.tables.predictions import Asked
+
+LEVEL = 0.05
+Verdict = Literal["first", "second", "alike", "undecided", "contradictory"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one variant's answers count for.
+
+    Attributes:
+        name: what the report calls it.
+        asked: R lists.
+        values: [S, R] of a metric, by seed.
+    """
+
+    name: str
+    asked: Asked
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Own:
+    """A variant by itself: its mean with the 95 % interval between users, and the spread between seeds."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    seed_means: list[float]
+    seed_sd: float | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two variants; `p_holm` is p corrected for the number of pairs of the report."""
+
+    first: str
+    second: str
+    difference: Difference
+    p_holm: float
+    verdict: Verdict
+    words: str
+    slices: dict[str, dict[str, Difference]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All variants and all pairs of them."""
+
+    metric: str
+    n_lists: int
+    n_users: int
+    variants: list[Own]
+    pairs: list[Pair]
+    notes: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON's types, without a NaN or an infinity."""
+        return asdict(self)
+
+
+def report(
+    variants: Sequence[Variant], metric: str, with_slices: bool, seed: int, n_resamples: int = RESAMPLES
+) -> Report:
+    """Compare every variant with every later one.
+
+    Raises:
+        ArtifactError: two were asked about different lists.
+    """
+    for other in variants[1:]:
+        require_same_lists(variants[0].asked, other.asked, (variants[0].name, other.name))
+    couples, asked = list(combinations(variants, 2)), variants[0].asked
+    differences = [_compare(*couple, np.full(len(asked), True), seed, n_resamples) for couple in couples]
+    pairs = []
+    corrections = " after Holm's correction" if len(couples) > 1 else ""
+    corrected = holm([difference.p for difference in differences])
+    for (first, second), difference, p in zip(couples, differences, corrected, strict=True):
+        verdict = _verdict(difference, p)
+        words = _in_words(first.name, second.name, difference, f"p = {p:.2g}{corrections}", verdict)
+        pairs.append(Pair(first.name, second.name, difference, p, verdict, words))
+    if with_slices:
+        pairs = [
+            replace(pair, slices=_slices(*couple, seed, n_resamples))
+            for pair, couple in zip(pairs, couples, strict=True)
+        ]
+    n_users = len(np.unique(asked.sets.user_ids))
+    return Report(metric, len(asked), n_users, [_own(variant) for variant in variants], pairs, _notes(variants))
+
+
+def _compare(first: Variant, second: Variant, rows: np.ndarray, seed: int, n_resamples: int) -> Difference:
+    users, rng = first.asked.sets.user_ids[rows], np.random.default_rng(seed)
+    return compare_pair(first.values[:, rows], second.values[:, rows], users, rng, n_resamples)
+
+
+def _slices(first: Variant, second: Variant, seed: int, n_resamples: int) -> dict[str, dict[str, Difference]]:
+    return {
+        name: {label: _compare(first, second, mask, seed, n_resamples) for label, mask in masks.items()}
+        for name, masks in slices_of(first.asked).items()
+    }
+
+
+def _own(variant: Variant) -> Own:
+    averaged, users = variant.values.mean(axis=0), variant.asked.sets.user_ids
+    if len(variant.values) == 1 and np.isin(averaged, (0, 1)).all():
+        mean, low, high = share_with_interval(averaged.astype(bool), users)
+    else:
+        mean, low, high = mean_with_interval(averaged, users)
+    means = variant.values.mean(axis=1)
+    deviation = float(means.std(ddof=1)) if len(means) > 1 else None
+    return Own(variant.name, mean, low, high, means.tolist(), deviation)
+
+
+def _verdict(difference: Difference, p: float) -> Verdict:
+    if difference.lists.ties == difference.n_lists:
+        return "alike"
+    low, high = difference.low, difference.high
+    is_apart = p < LEVEL if low is None or high is None else low > 0 or high < 0
+    if not is_apart and p >= LEVEL:
+        return "undecided"
+    users = difference.users
+    if not is_apart or p >= LEVEL or (users.wins > users.losses) != (difference.mean > 0):
+        return "contradictory"  # also where most users lose a little, and few gain much
+    return "first" if difference.mean > 0 else "second"
+
+
+def _in_words(first: str, second: str, difference: Difference, p: str, verdict: Verdict) -> str:
+    if verdict == "alike":
+        return f"{first} and {second} count alike on every list."
+    better, worse = (second, first) if verdict == "second" else (first, second)
+    facts, on = f"{_interval_in_words(difference, verdict == 'second')}, {p}", f"on {difference.n_users} users"
+    if verdict == "undecided":
+        reason = "there is no interval" if difference.low is None else "the interval of the difference holds 0"
+        return f"{first} and {second} cannot be told apart {on}: {reason} ({facts})."
+    if verdict == "contradictory":
+        return f"No claim about {first} and {second} {on}: the interval and the test over users do not agree ({facts})."
+    return f"{better} is better than {worse} by {abs(difference.mean):.4f} {on} ({facts})."
+
+
+def _interval_in_words(difference: Difference, swapped: bool) -> str:
+    if difference.low is None or difference.high is None:
+        return "all users differ by the same" if difference.n_users > 1 else "one user"
+    ends = (-difference.high, -difference.low) if swapped else (difference.low, difference.high)
+    return f"95 % interval {ends[0]:+.4f} to {ends[1]:+.4f}"
+
+
+def _notes(variants: Sequence[Variant]) -> list[str]:
+    """What a reader of the numbers must know."""
+    notes = []
+    if single := [variant.name for variant in variants if len(variant.values) == 1]:
+        notes.append(
+            f"One run each of {', '.join(single)}: another seed of it may differ by more than the intervals say."
+        )
+    for variant in variants:
+        if len(variant.values) > 1 and (variant.values == variant.values[0]).all():
+            notes.append(f"All runs of {variant.name} count alike on every list: are they one run, named twice?")
+        if len(variant.values) == 2:
+            notes.append(f"Two runs of {variant.name} hardly show their spread: three or more do.")
+    if any(variant.asked.digest != variants[0].asked.digest for variant in variants):
+        notes.append(f"Histories or training counts differ between variants: slices are {variants[0].name}'s.")
+    return notes

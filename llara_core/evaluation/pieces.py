@@ -1,0 +1,53 @@
+"""Answers in pieces: divided among processes, and kept on disk, so that a killed evaluation goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from llara_core.objectives.asking import Answer
+from llara_core.runtime.compute import n_processes, process_index
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.predictions import Predictions, read_answers, write_answers
+
+_EXAMPLES = 128  # of a piece: some minutes where each is a prompt on a CPU
+
+
+class Pieces:
+    """Keeps the answers of one evaluation; what a piece holds doesn't depend on the number of processes.
+
+    Every process works, and when all have, the main one collects.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Keep pieces in the evaluation's checkpoint folder."""
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def work(self, name: str, answer: Answer, sets: CandidateSets) -> int:
+        """Answer this process's share of `sets`, but for what an earlier run has answered; return how many lists."""
+        own = list(self._pieces(name, sets))[process_index() :: n_processes()]
+        left = [(path, rows) for path, rows in own if not path.is_file()]
+        n_own, n_left = (sum(len(rows) for _, rows in pieces) for pieces in (own, left))
+        with tqdm(total=n_own, initial=n_own - n_left, desc=f"evaluate ({name})", unit="list") as bar:
+            for path, rows in left:
+                asked = sets.select(rows)
+                write_answers(path, answer(asked, bar.update), asked, {"lists": asked.digest})
+        return n_left
+
+    def collect(self, name: str, sets: CandidateSets) -> Predictions:
+        """Return all answers, in the order of `sets`."""
+        parts, order = [], []
+        for path, rows in self._pieces(name, sets):
+            asked = sets.select(rows)
+            parts.append(read_answers(path, asked, asked.digest))
+            order.append(rows)
+        return Predictions.concatenate(parts).select(np.argsort(np.concatenate(order), kind="stable"))
+
+    def _pieces(self, name: str, sets: CandidateSets) -> Iterator[tuple[Path, np.ndarray]]:
+        """Yield files, and rows of `sets` in them: all lists of so many examples."""
+        examples = np.unique(sets.example_ids)
+        for number, start in enumerate(range(0, len(examples), _EXAMPLES)):
+            rows = np.flatnonzero(np.isin(sets.example_ids, examples[start : start + _EXAMPLES]))
+            yield self._folder / f"{name}-{number}.parquet", rows

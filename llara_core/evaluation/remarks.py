@@ -1,0 +1,57 @@
+"""What the numbers of an evaluation mean, in words: where a reader may be misled, or something hasn't been learnt."""
+
+from collections.abc import Iterator
+from typing import Any
+
+_FORMAT_LEARNT = 0.9
+_PROBES = {
+    "text": "without behavioural tokens",
+    "vectors_shuffled": "with behavioural tokens of other items",
+    "vectors_zeroed": "with the same behavioural token everywhere",
+    "history_shuffled": "after a history in random order",
+    "history_removed": "without a history",
+}
+
+
+def remarks(details: dict[str, Any], n_candidates: int) -> list[str]:
+    """Word what a reader should know, from `report.details` of lists of n_candidates."""
+    return [*_of_answers(details["models"]["llara"], 1 / n_candidates), *_of_differences(details)]
+
+
+def _of_answers(llara: dict[str, Any], chance: float) -> Iterator[str]:
+    valid = llara["valid_ratio"]
+    if valid < _FORMAT_LEARNT:
+        yield (
+            f"llara's answers name one candidate in only {valid:.1%} of the lists: it hasn't learnt the form of an "
+            "answer yet; train longer, or ask by scoring"
+        )
+    elif llara["hit_ratio_at_1_low"] <= chance:
+        yield (
+            f"llara's HitRatio@1 {_interval(llara, 'hit_ratio_at_1')} can't be told from chance, {chance:.3f}: it "
+            "answers in the right form, but hasn't learnt what users prefer"
+        )
+
+
+def _of_differences(details: dict[str, Any]) -> Iterator[str]:
+    found = details["differences"]
+    for probe, words in _PROBES.items():
+        if (drop := found.get(f"llara - llara_{probe}")) and drop["low"] <= 0:
+            yield f"llara does no better than when it is asked {words}: the difference is {_difference(drop)}"
+    for ours in ("llara", "llara_with_recommender"):
+        if not (gain := found.get(f"{ours} - recommender")):
+            continue
+        if gain["high"] < 0:
+            yield f"{ours} is worse than the recommender alone, by {_difference(gain)}"
+        elif gain["low"] <= 0:
+            yield (
+                f"{ours} and the recommender can't be told apart on these users: the difference is "
+                f"{_difference(gain)}, and its interval holds 0; eval.positions: all asks about more positions"
+            )
+
+
+def _difference(entry: dict[str, float]) -> str:
+    return f"{entry['difference']:+.3f} [{entry['low']:+.3f}, {entry['high']:+.3f}]"
+
+
+def _interval(entry: dict[str, float], name: str) -> str:
+    return f"{entry[name]:.3f} [{entry[f'{name}_low']:.3f}, {entry[f'{name}_high']:.3f}]"

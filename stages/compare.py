@@ -1,0 +1,143 @@
+"""Command compare: whether one variant is better than another, or that can't be told."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from llara_core.errors import ArtifactError
+from llara_core.evaluation.comparison import RESAMPLES, Counts, Difference, require_same_lists
+from llara_core.evaluation.comparison_report import Pair, Report, Variant, report
+from llara_core.evaluation.per_list import metric as metric_of
+from llara_core.tables.predictions import Answered
+from stages.command import run
+from stages.variants import Named, parse_variants, read_source
+
+_TABLE_WIDTH = 120  # where no terminal tells, rich would break the labels
+_DASH = "–"
+_PROPERTIES = {"history_length": "items before", "target_n_train": "target in training"}
+
+
+def compare(
+    variants: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]SOURCE[,SOURCE…][#MODEL]…",
+            help="Two or more. A source is a folder of predictions, `workspace`, or a DVC revision or experiment; "
+            "several are one variant with several seeds. #MODEL goes before --model.",
+        ),
+    ],
+    metric: Annotated[str, typer.Option(help="What is compared, a value a list.")] = "hit_ratio_at_1",
+    model: Annotated[str, typer.Option(help="Whose predictions.")] = "llara",
+    slices: Annotated[bool, typer.Option(help="Also by shown history and popularity of the target.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = RESAMPLES,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Say which of several variants is better on the same lists, by how much, and how sure that is."""
+    metric_of(metric)  # before anything is fetched
+    named = parse_variants(variants, model)
+    answered: dict[str, Answered] = {}
+    for source in dict.fromkeys(source for variant in named for source in variant.sources):
+        answered[source] = read_source(source)
+    read = [_variant(variant, answered, metric) for variant in named]
+    result = report(read, metric, with_slices=slices, seed=seed, n_resamples=resamples)
+    if as_json:
+        options = {"bootstrap_seed": seed, "resamples": resamples}
+        print(json.dumps({**result.as_json(), **options}, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        _print(result)
+
+
+def _variant(named: Named, answered: Mapping[str, Answered], metric: str) -> Variant:
+    values, asked = [], answered[named.sources[0]].asked
+    for source in named.sources:
+        found = answered[source]
+        if named.model not in found.predictions:
+            names = ", ".join(found.predictions) or "none at all"
+            raise ArtifactError(f"{source}: model must be one of {names}, got {named.model!r}")
+        require_same_lists(asked, found.asked, (named.sources[0], source))
+        try:
+            values.append(metric_of(metric)(found.predictions[named.model], found.asked))
+        except ArtifactError as error:
+            raise ArtifactError(f"{source}#{named.model}: {metric}: {error}") from error
+    return Variant(named.name, asked, np.stack(values))
+
+
+def _print(result: Report) -> None:
+    console = Console(width=max(Console().width, _TABLE_WIDTH), highlight=False)
+    print(f"{result.metric} on {result.n_lists} lists of {result.n_users} users")
+    console.print(_own_table(result))
+    console.print(_pair_table(result.pairs))
+    if len(result.variants) > 2:
+        console.print(_matrix(result))
+    for pair in result.pairs:
+        if pair.slices:
+            console.print(_slice_table(pair))
+    for line in [*(pair.words for pair in result.pairs), *(f"Note: {note}" for note in result.notes)]:
+        print(line)
+
+
+def _own_table(result: Report) -> Table:
+    has_seeds = any(own.seed_sd is not None for own in result.variants)
+    table = Table("variant", result.metric, "95 % interval", *(["sd of seeds", "seeds"] if has_seeds else []))
+    for own in result.variants:
+        deviation = _DASH if own.seed_sd is None else f"{own.seed_sd:.4f}"
+        seeds = [deviation, " ".join(f"{mean:.4f}" for mean in own.seed_means)] if has_seeds else []
+        table.add_row(escape(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", *seeds)
+    return table
+
+
+def _pair_table(pairs: list[Pair]) -> Table:
+    several = len(pairs) > 1
+    head = ["p", "p (Holm)"] if several else ["p"]
+    table = Table("first − second", "difference", "95 % interval", *head, "test", "users +/=/−", "lists +/=/−")
+    for pair in pairs:
+        found = pair.difference
+        p_values = [f"{found.p:.3g}", f"{pair.p_holm:.3g}"] if several else [f"{found.p:.3g}"]
+        name = escape(f"{pair.first} − {pair.second}")
+        test = found.test if found.p_pooled is None else f"{found.test}, t"
+        counts = (_counts(found.users), _counts(found.lists))
+        table.add_row(name, f"{found.mean:+.4f}", _interval(found), *p_values, test, *counts)
+    return table
+
+
+def _matrix(result: Report) -> Table:
+    """Row − column, with p by Holm."""
+    cells = {}
+    for pair in result.pairs:
+        for couple, sign in (((pair.first, pair.second), 1), ((pair.second, pair.first), -1)):
+            cells[couple] = f"{sign * pair.difference.mean:+.4f} (p {pair.p_holm:.2g})"
+    names = [own.name for own in result.variants]
+    table = Table("row − column", *map(escape, names))
+    for row in names:
+        table.add_row(escape(row), *(cells.get((row, column), "") for column in names))
+    return table
+
+
+def _slice_table(pair: Pair) -> Table:
+    table = Table(
+        "slice", "lists", "users", "difference", "95 % interval", title=escape(f"{pair.first} − {pair.second}")
+    )
+    for name, parts in pair.slices.items():
+        for label, found in parts.items():
+            sizes = (str(found.n_lists), str(found.n_users))
+            table.add_row(f"{_PROPERTIES[name]} {label}", *sizes, f"{found.mean:+.4f}", _interval(found))
+    return table
+
+
+def _interval(found: Difference) -> str:
+    return _DASH if found.low is None else f"[{found.low:+.4f}, {found.high:+.4f}]"
+
+
+def _counts(counts: Counts) -> str:
+    return f"{counts.wins}/{counts.ties}/{counts.losses}"
+
+
+if __name__ == "__main__":
+    run(compare)

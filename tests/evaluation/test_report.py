@@ -1,0 +1,153 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from llara_core.evaluation.plots import overlap, plot_rows
+from llara_core.evaluation.remarks import remarks
+from llara_core.evaluation.report import details, headline
+from llara_core.tables.items import Items
+from llara_core.tables.predictions import Answered, Predictions, read_predictions, write_predictions
+from tests.evaluation.stored import make_asked, make_scored, make_written
+
+NAMES = pa.array([f"item {number}" for number in range(1, 11)])
+ITEMS = Items(NAMES, NAMES, np.array([8, 0, 0, 30, 30, 30, 30, 30, 30, 1], dtype=np.int32))
+VECTORS = np.eye(11, dtype=np.float32)
+
+
+@pytest.fixture
+def answered() -> Answered:
+    """Two lists of users 1 and 2 and one of 3. By score: right, wrong, right, right, wrong; in words: two right."""
+    asked = make_asked([1, 1, 2, 2, 3], [0, 1, 0, 1, 0])
+    top = np.array([[1, 4], [1, 4], [5, 6], [5, 6], [1, 10]])
+    scored = make_scored(asked, [1, 0, 1, 1, 0]).with_ranking(np.array([1, 1, 4, 4, 11]), top)
+    return Answered(asked, {"llara": make_written(asked, [0, None, 1, 0, 2]), "recommender": scored})
+
+
+def test_the_metrics_that_matter_by_hand(answered: Answered) -> None:
+    found = headline(answered, None)
+    assert found["lists"] == {"n_lists": 5, "n_users": 3}
+    assert found["llara"]["hit_ratio_at_1"] == 0.4
+    assert found["llara"]["valid_ratio"] == 0.8
+    assert "ndcg_at_5" not in found["llara"]  # written freely
+    entry = found["recommender"]
+    assert entry["hit_ratio_at_1"] == 0.6
+    assert entry["ndcg_at_5"] == pytest.approx((3 + 2 / 2) / 5)  # two targets at place 3: 1 / log2(4)
+    assert entry["hit_ratio_at_1_low"] < 0.6 < entry["hit_ratio_at_1_high"]
+
+
+def test_the_weight_stands_beside_what_it_weighs(answered: Answered) -> None:
+    both = Answered(
+        answered.asked, {**answered.predictions, "llara_with_recommender": answered.predictions["recommender"]}
+    )
+    assert headline(both, 0.35)["llara_with_recommender"]["weight"] == 0.35
+
+
+def test_details_by_hand(answered: Answered) -> None:
+    found = details(answered, ITEMS, 40, VECTORS)["models"]
+    entry = found["recommender"]
+    assert entry["mrr"] == pytest.approx((3 + 2 / 3) / 5)
+    assert entry["hit_ratio_at_3"] == 1
+    assert entry["catalogue"]["n_examples"] == 3  # each position once, whatever its draws
+    assert [entry["catalogue"][f"hit_ratio_at_{k}"] for k in (1, 5, 10, 20)] == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
+    assert entry["catalogue"]["mrr"] == pytest.approx((1 + 1 / 4 + 1 / 11) / 3)
+    assert entry["recommended"]["coverage"] == 5 / 10  # items 1, 4, 5, 6 and 10
+    assert entry["recommended"]["intra_list_diversity"] == pytest.approx(1)
+    assert entry["between_draws"]["n_pairs"] == 2
+    assert entry["between_draws"]["agreement"] == 0.5
+    assert [row["place"] for row in entry["by_place"]] == [1]
+    assert set(entry["by_history_length"]) == {"10–19"}
+    assert entry["by_target_n_train"]["20–99"]["n_lists"] == 5
+    assert found["llara"]["valid_ratio_exact"] == 0.8
+    assert found["llara"]["recommended"]["coverage"] == pytest.approx(3 / 10)  # items 4, 9 and 6
+    assert "calibration" not in found["llara"]
+
+
+def test_differences_are_paired_and_have_users_as_clusters(answered: Answered) -> None:
+    found = details(answered, ITEMS, 40, VECTORS)["differences"]
+    assert list(found) == ["llara - recommender"]
+    # Right in words: lists 1 and 4; by score: 1, 3 and 4. So user 2 differs by −1 of two lists, the others by 0.
+    entry = found["llara - recommender"]
+    assert entry["difference"] == pytest.approx(-1 / 5)
+    residuals = np.array([0 + 2 / 5, -1 + 2 / 5, 0 + 1 / 5])
+    half = stats.t.ppf(0.975, 2) * np.sqrt(3 / 2 * (residuals**2).sum()) / 5
+    assert (entry["low"], entry["high"]) == pytest.approx((-1 / 5 - half, -1 / 5 + half))
+
+
+def test_every_metric_can_be_computed_again_from_what_is_stored(tmp_path: Path, answered: Answered) -> None:
+    write_predictions(tmp_path, answered, {})
+    again = read_predictions(tmp_path)
+    assert details(again, ITEMS, 40, VECTORS) == details(answered, ITEMS, 40, VECTORS)
+    assert headline(again, None) == headline(answered, None)
+
+
+def test_overlap_of_hits(answered: Answered) -> None:
+    assert overlap(answered, "llara", "recommender") == pytest.approx(
+        {"both": 0.4, "only_llara": 0, "only_recommender": 0.2, "neither": 0.4, "either": 0.6}
+    )
+
+
+def test_plots_have_a_row_for_each_model_and_part(answered: Answered) -> None:
+    rows = plot_rows(details(answered, ITEMS, 40, VECTORS))
+    assert [row["model"] for row in rows["models"]] == ["llara", "recommender"]
+    assert rows["models"][1]["hit_ratio_at_1"] == 0.6
+    assert [(row["model"], row["place"]) for row in rows["by_place"]] == [("llara", 1), ("recommender", 1)]
+    assert {row["model"] for row in rows["calibration"]} == {"recommender"}
+    assert rows["by_history_length"][0]["history_length"] == "10–19"
+
+
+def _many(hits: dict[str, list[int]]) -> Answered:
+    asked = make_asked(list(range(1, 61)))
+    return Answered(asked, {name: make_scored(asked, row * (60 // len(row))) for name, row in hits.items()})
+
+
+def _said(answered: Answered) -> list[str]:
+    return remarks(details(answered, ITEMS, 40, VECTORS), n_candidates=3)
+
+
+def test_nothing_is_said_where_all_is_well() -> None:
+    good = {"llara": [1] * 12, "llara_text": [0, 1, 1], "recommender": [1, 0, 0], "llara_with_recommender": [1] * 12}
+    assert _said(_many(good)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"llara": [1, 0, 0]}, "HitRatio@1 0.333 .* can't be told from chance, 0.333: it answers in the right form"),
+        (
+            {"llara": [1], "llara_text": [1]},
+            "no better than when it is asked without behavioural tokens: .* is \\+0.000",
+        ),
+        ({"llara": [1], "llara_vectors_shuffled": [1]}, "no better than .* with behavioural tokens of other items"),
+        ({"llara": [1, 1, 0], "recommender": [1]}, "llara is worse than the recommender alone, by -0.333"),
+        ({"llara": [1], "recommender": [1]}, "llara and the recommender can't be told apart on these users"),
+        (
+            {"llara": [1], "llara_with_recommender": [1], "recommender": [1]},
+            "llara_with_recommender and the recommender can't be told apart",
+        ),
+    ],
+)
+def test_what_may_mislead_is_said(rows: dict[str, list[int]], expected: str) -> None:
+    said = _said(_many(rows))
+    assert any(re.search(expected, remark) for remark in said), said
+
+
+def test_an_answer_format_that_was_not_learnt_is_said(answered: Answered) -> None:
+    asked = answered.asked
+    poor = Answered(asked, {"llara": make_written(asked, [0, None, None, 0, 2])})
+    assert _said(poor) == [
+        "llara's answers name one candidate in only 60.0% of the lists: it hasn't learnt the form of an answer yet; "
+        "train longer, or ask by scoring"
+    ]
+
+
+def test_agreement_under_shuffled_lists(answered: Answered) -> None:
+    asked = answered.asked
+    same: Predictions = make_scored(asked, [1, 0, 1, 1, 0])
+    other = replace(same, matched_items=np.where(np.arange(5) == 0, asked.sets.candidates[:, 1], same.matched_items))
+    found = details(Answered(asked, {"llara": same, "llara_candidates_shuffled": other}), ITEMS, 40, VECTORS)
+    assert found["models"]["llara_candidates_shuffled"]["same_choice"]["agreement"] == 0.8
