@@ -106,10 +106,15 @@ def _window_problems(params: Params) -> list[str]:
 
 def _eval_problems(params: Params) -> list[str]:
     problems = []
-    if params.eval.method == "generation" and params.train.objective.name != "answer":
+    if "history_removed" in params.eval.probes and params.train.objective.name == "stream":
         problems.append(
-            f"eval.method must be scoring for train.objective.name {params.train.objective.name}, got generation: only "
-            "answer trains the language model to write titles"
+            "eval.probes must not hold history_removed for train.objective.name stream, whose answer is the state "
+            "behind the latest item"
+        )
+    if params.eval.method != "scoring" and params.train.objective.name != "answer":
+        problems.append(
+            f"eval.method must be scoring for train.objective.name {params.train.objective.name}, got "
+            f"{params.eval.method}: only answer trains the language model to write titles"
         )
     trained: list[str] = [] if params.curriculum.schedule == "text_only" else [params.prompt.mode]
     if params.curriculum.schedule != "hybrid_only" or params.train.objective.name == "answer":

@@ -92,6 +92,17 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "eval.method must be scoring for train.objective.name stream, got gen",
         ),
         (
+            "method: scoring",
+            "method: constrained",
+            "eval.method must be scoring for train.objective.name stream, got constrained",
+        ),
+        (
+            "[text, vectors_shuffled",
+            "[history_removed",
+            "eval.probes must not hold history_removed for train.objective",
+        ),
+        ("[text, vectors_shuffled", "[txet", "eval.probes[0] must be 'text', 'id'"),
+        (
             "{name: stream}",
             "{name: streem}",
             "train.objective.name must be 'answer', 'choice' or 'stream', got 'streem'",

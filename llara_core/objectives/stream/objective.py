@@ -34,6 +34,7 @@ from llara_core.runtime.compute import autocast
 from llara_core.runtime.logs import LOGGER
 from llara_core.sequences.random_words import random_integers, random_shares, random_words
 
+_MANY_ITEMS = 1_000_000  # at 64 dimensions some half of the work of four layers of SmolLM2-135M
 _NEGATIVES, _RIDGE, _STATES = 0x4E656761, 0x52696467, 0x53746174  # "Nega", "Ridg", "Stat": streams of random words
 
 
@@ -51,7 +52,8 @@ class StreamObjective(Objective[EncodedChunk]):
         self._filler_id = sources.encoder.filler_id
         self._encoder = HistoryEncoder(sources.encoder, sources.writer.titles)
         self._n_items = len(sources.tables.items)
-        self._require_room(params.split.history_length)
+        self._require_room(params.split.history_length, sources.encoder.max_length)
+        self._warn_of_many_items()
         spans = training_spans(sequences, params.split.min_history)
         chunker = Chunker(
             sequences.item_ids, spans, self._encoder.lengths, recipe.chunk_tokens, sources.recommender.max_length
@@ -78,13 +80,28 @@ class StreamObjective(Objective[EncodedChunk]):
         explained = self._fit_head(chunker, sources)
         LOGGER.info("the head starts with R² %.3f of the recommender's user states", explained)
 
-    def _require_room(self, history_length: int) -> None:
-        """Refuse chunks that hold fewer items than evaluation will show."""
+    def _require_room(self, history_length: int, context: int) -> None:
+        """Refuse chunks that hold fewer items than evaluation will show, or more tokens than the model can read."""
+        if self.recipe.chunk_tokens > context:
+            raise ParamsError(
+                f"objectives.stream.chunk_tokens must be ≤ {context}, what this language model can read, got "
+                f"{self.recipe.chunk_tokens}"
+            )
         needed = math.ceil(history_length * self._encoder.lengths[self._item_ids].mean())
         if self.recipe.chunk_tokens < needed:
             raise ParamsError(
                 f"objectives.stream.chunk_tokens must be ≥ {needed}, as many as split.history_length {history_length} "
                 f"items take on average, got {self.recipe.chunk_tokens}"
+            )
+
+    def _warn_of_many_items(self) -> None:
+        sampled = self.recipe.sampled
+        if _MANY_ITEMS < self._n_items <= sampled.beyond:
+            LOGGER.warning(
+                "a catalogue of %d items, all compared at every step: with objectives.stream.sampled.beyond below that, "
+                "a step would compare %d drawn ones instead, in much less time",
+                self._n_items,
+                sampled.negatives,
             )
 
     def collate(self, examples: Sequence[EncodedChunk]) -> dict[str, Tensor]:

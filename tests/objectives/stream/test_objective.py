@@ -18,6 +18,7 @@ from llara_core.params.sections import Lora
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
+from llara_core.runtime.logs import LOGGER
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from tests.conftest import TITLES, make_llama
@@ -202,3 +203,19 @@ def test_items_are_left_out_as_params_say(build: Callable[..., StreamObjective])
     whole, part = build(), build(item_dropout=0.4)
     items = [[sum(len(made.plan[i].items) for i in range(12))] for made in (whole, part)]
     assert items[1] < items[0]
+
+
+@pytest.mark.parametrize(("beyond", "warns"), [(7, False), (8, True)])
+def test_advice_where_all_of_many_items_are_compared(
+    build: Callable[..., StreamObjective],
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    beyond: int,
+    warns: bool,
+) -> None:
+    monkeypatch.setattr("llara_core.objectives.stream.objective._MANY_ITEMS", 5)
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    build(sampled=params.objectives.stream.sampled.model_copy(update={"beyond": beyond}))
+    said = "a catalogue of 8 items, all compared at every step: with objectives.stream.sampled.beyond below that"
+    assert (said in caplog.text) == warns

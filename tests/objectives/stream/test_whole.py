@@ -365,6 +365,14 @@ def test_chunks_must_hold_what_evaluation_shows(
     _run(tmp_path / "enough", make_params(chunk_tokens=needed))
 
 
+def test_chunks_fit_into_what_the_language_model_can_read(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "load_base_llm", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(ParamsError, match="chunk_tokens must be ≤ 1024, what this language model can read, got 1025"):
+        _run(tmp_path, make_params(chunk_tokens=1025))
+
+
 COUNTS = np.array([0, 1, 3, 5, 1, 5, 5, 5, 0])
 """Training interactions by item id, as tests of rare items take them to be."""
 
