@@ -69,7 +69,8 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
     found["overlap"] = overlap(answered, "llara", "recommender")
-    found["remarks"] = remarks(found, answered.asked.sets.candidates.shape[1])
+    sets = answered.asked.sets
+    found["remarks"] = remarks(found, sets.candidates.shape[1], sets.scopes[0])
     with atomic_directory(PREDICTIONS) as folder:
         write_predictions(folder, answered, artifacts.lineage)
     with atomic_directory(EVALUATION) as folder:

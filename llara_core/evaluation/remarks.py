@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from llara_core.tables.candidates import Scope
+
 _FORMAT_LEARNT = 0.9
 _PROBES = {
     "text": "without behavioural tokens",
@@ -13,9 +15,10 @@ _PROBES = {
 }
 
 
-def remarks(details: dict[str, Any], n_candidates: int) -> list[str]:
+def remarks(details: dict[str, Any], n_candidates: int, scope: Scope) -> list[str]:
     """Word what a reader should know, from `report.details` of lists of n_candidates."""
-    return [*_of_answers(details["models"]["llara"], 1 / n_candidates), *_of_differences(details)]
+    advice = "; eval.positions: all asks about more positions" if scope == "last" else ""
+    return [*_of_answers(details["models"]["llara"], 1 / n_candidates), *_of_differences(details, advice)]
 
 
 def _of_answers(llara: dict[str, Any], chance: float) -> Iterator[str]:
@@ -32,7 +35,7 @@ def _of_answers(llara: dict[str, Any], chance: float) -> Iterator[str]:
         )
 
 
-def _of_differences(details: dict[str, Any]) -> Iterator[str]:
+def _of_differences(details: dict[str, Any], advice: str) -> Iterator[str]:
     found = details["differences"]
     for probe, words in _PROBES.items():
         if (drop := found.get(f"llara - llara_{probe}")) and drop["low"] <= 0:
@@ -45,7 +48,7 @@ def _of_differences(details: dict[str, Any]) -> Iterator[str]:
         elif gain["low"] <= 0:
             yield (
                 f"{ours} and the recommender can't be told apart on these users: the difference is "
-                f"{_difference(gain)}, and its interval holds 0; eval.positions: all asks about more positions"
+                f"{_difference(gain)}, and its interval holds 0{advice}"
             )
 
 

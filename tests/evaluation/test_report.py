@@ -10,6 +10,7 @@ from scipy import stats
 from llara_core.evaluation.plots import overlap, plot_rows
 from llara_core.evaluation.remarks import remarks
 from llara_core.evaluation.report import details, headline
+from llara_core.tables.candidates import Scope
 from llara_core.tables.items import Items
 from llara_core.tables.predictions import Answered, Predictions, read_predictions, write_predictions
 from tests.evaluation.stored import make_asked, make_scored, make_written
@@ -105,8 +106,8 @@ def _many(hits: dict[str, list[int]]) -> Answered:
     return Answered(asked, {name: make_scored(asked, row * (60 // len(row))) for name, row in hits.items()})
 
 
-def _said(answered: Answered) -> list[str]:
-    return remarks(details(answered, ITEMS, 40, VECTORS), n_candidates=3)
+def _said(answered: Answered, scope: Scope = "last") -> list[str]:
+    return remarks(details(answered, ITEMS, 40, VECTORS), 3, scope)
 
 
 def test_nothing_is_said_where_all_is_well() -> None:
@@ -134,6 +135,12 @@ def test_nothing_is_said_where_all_is_well() -> None:
 def test_what_may_mislead_is_said(rows: dict[str, list[int]], expected: str) -> None:
     said = _said(_many(rows))
     assert any(re.search(expected, remark) for remark in said), said
+
+
+def test_more_positions_are_advised_where_there_are_more() -> None:
+    undecided = _many({"llara": [1], "recommender": [1]})
+    assert "eval.positions: all asks about more" in _said(undecided)[-1]
+    assert "eval.positions" not in _said(undecided, "all")[-1]
 
 
 def test_an_answer_format_that_was_not_learnt_is_said(answered: Answered) -> None:

@@ -98,7 +98,7 @@ class StreamObjective(Objective[EncodedChunk]):
         sampled = self.recipe.sampled
         if _MANY_ITEMS < self._n_items <= sampled.beyond:
             LOGGER.warning(
-                "a catalogue of %d items, all compared at every step: with objectives.stream.sampled.beyond below that, "
+                "a catalogue of %d items, all compared at every step: with objectives.stream.sampled.beyond below it, "
                 "a step would compare %d drawn ones instead, in much less time",
                 self._n_items,
                 sampled.negatives,

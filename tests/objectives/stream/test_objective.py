@@ -217,5 +217,5 @@ def test_advice_where_all_of_many_items_are_compared(
     monkeypatch.setattr("llara_core.objectives.stream.objective._MANY_ITEMS", 5)
     monkeypatch.setattr(LOGGER, "propagate", True)
     build(sampled=params.objectives.stream.sampled.model_copy(update={"beyond": beyond}))
-    said = "a catalogue of 8 items, all compared at every step: with objectives.stream.sampled.beyond below that"
+    said = "a catalogue of 8 items, all compared at every step: with objectives.stream.sampled.beyond below it"
     assert (said in caplog.text) == warns
