@@ -20,7 +20,7 @@ def plot_rows(details: dict[str, Any]) -> dict[str, Rows]:
         parts = [(name, part, row) for name, entry in models.items() for part, row in entry[f"by_{what}"].items()]
         rows[f"by_{what}"] = [_row(name, row, **{what: part}) for name, part, row in parts]
     rows["by_place"] = [
-        _row(name, row, place=row["place"]) for name, entry in models.items() for row in entry["by_place"]
+        _row(name, row, place=row["place"]) for name, entry in models.items() for row in entry.get("by_place", [])
     ]
     rows["calibration"] = [
         {"model": name, "confidence": row["confidence"], "accuracy": row["accuracy"], "n_lists": row["n_examples"]}

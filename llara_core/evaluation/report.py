@@ -70,6 +70,7 @@ def details(answered: Answered, items: Items, n_training_users: int, vectors: np
         chosen = answered.predictions["llara"].matched_items
         users = answered.asked.sets.user_ids
         found["llara_candidates_shuffled"]["same_choice"] = order_agreement(chosen, shuffled.matched_items, users)
+        del found["llara_candidates_shuffled"]["by_place"]  # by the stored place, which it wasn't shown
     return {"models": found, "differences": differences(answered)}
 
 
@@ -82,7 +83,7 @@ def differences(answered: Answered) -> Metrics:
     for ours, other in pairs:
         if ours != other:
             mean, low, high = difference_with_interval(values[ours], values[other], asked.sets.user_ids)
-            found[f"{ours} - {other}"] = {"difference": mean, "low": low, "high": high}
+            found[f"{ours} - {other}"] = {"difference": mean, "low": max(low, -1.0), "high": min(high, 1.0)}
     return found
 
 

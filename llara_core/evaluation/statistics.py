@@ -10,8 +10,9 @@ def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, flo
     """Share of hits and its 95 % interval, with users as clusters.
 
     Wilson's interval (1927) with the effective sample size p(1 − p) / Var(p) of Korn & Graubard (1998), where Var(p) is
-    the between-user variance of the ratio estimator; the effective size lies between the number of users and that of
-    hits. With one draw a user this is Wilson's interval itself.
+    the between-user variance of the ratio estimator; the effective size lies between Kish's number of users,
+    (Σ n_u)² / Σ n_u², which is their number where all have as many draws n_u, and that of hits. With one draw a user
+    this is Wilson's interval itself.
 
     Args:
         hits: [R] bool, or 0 and 1.
@@ -83,9 +84,9 @@ def _ratio_variance(share: float, totals: np.ndarray, sizes: np.ndarray) -> floa
 
 
 def _effective_size(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
-    n_users, n_hits = len(sizes), int(sizes.sum())
-    if n_users < 2 or n_users == n_hits or share in (0.0, 1.0):
-        return float(n_users)
+    n_users, n_hits = int(sizes.sum()) ** 2 / int((sizes**2).sum()), int(sizes.sum())
+    if len(sizes) < 2 or n_users == n_hits or share in (0.0, 1.0):
+        return n_users
     variance = _ratio_variance(share, totals, sizes)
     return float(np.clip(share * (1 - share) / variance, n_users, n_hits)) if variance else float(n_hits)
 

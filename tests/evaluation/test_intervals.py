@@ -30,8 +30,14 @@ def test_users_with_unequal_numbers_of_draws() -> None:
 
 
 def test_draws_are_worth_at_least_their_users_and_at_most_their_number() -> None:
-    # Residuals .5, 1.5, -1, -1: variance .09375, worth 2.7; there are 4 users.
-    assert _share([[1], [1, 1, 1], [0, 0], [0, 0]]) == _wilson(2, 4)
+    # Residuals .5, .5, -.5, -.5: variance 4/3 · 1 / 12² , worth 27; there are 12 draws.
+    assert _share([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]) == _wilson(6, 12)
+    # Residuals 1, 1, -1, -1: variance 4/3 · 4 / 8², worth 3; there are 4 users.
+    assert _share([[1, 1], [1, 1], [0, 0], [0, 0]]) == _wilson(2, 4)
+    # Residuals .5, 1.5, -1, -1: variance .09375, worth 2.7; users of 1, 3, 2 and 2 draws are worth 8² / 18 = 3.56.
+    z = stats.norm.ppf(0.975) ** 2
+    half = np.sqrt(z * 0.25 / (32 / 9) + z**2 / (4 * (32 / 9) ** 2)) / (1 + z / (32 / 9))
+    assert _share([[1], [1, 1, 1], [0, 0], [0, 0]]) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
     # No residual at all: each draw counts.
     assert _share([[1, 0], [1, 0], [0, 1]]) == _wilson(3, 6)
 
@@ -39,6 +45,7 @@ def test_draws_are_worth_at_least_their_users_and_at_most_their_number() -> None
 def test_shares_of_0_and_1_are_worth_their_users() -> None:
     assert _share([[1, 1], [1, 1], [1, 1]]) == _wilson(3, 3)
     assert _share([[0, 0], [0, 0]]) == _wilson(0, 2)
+    assert _share([[1], [1], [1] * 998])[1] < 0.25  # nearly all are of one user
 
 
 def test_a_mean_over_users_with_unequal_numbers_of_draws() -> None:

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from llara_core.evaluation.beyond_accuracy import gini, list_report, novelty
 from llara_core.evaluation.plots import overlap, plot_rows
 from llara_core.evaluation.remarks import remarks
 from llara_core.evaluation.report import details, headline
 from llara_core.tables.candidates import Scope
 from llara_core.tables.items import Items
-from llara_core.tables.predictions import Answered, Predictions, read_predictions, write_predictions
+from llara_core.tables.predictions import SCORED, Answered, Predictions, read_predictions, write_predictions
 from tests.evaluation.stored import make_asked, make_scored, make_written
 
 NAMES = pa.array([f"item {number}" for number in range(1, 11)])
@@ -158,3 +159,42 @@ def test_agreement_under_shuffled_lists(answered: Answered) -> None:
     other = replace(same, matched_items=np.where(np.arange(5) == 0, asked.sets.candidates[:, 1], same.matched_items))
     found = details(Answered(asked, {"llara": same, "llara_candidates_shuffled": other}), ITEMS, 40, VECTORS)
     assert found["models"]["llara_candidates_shuffled"]["same_choice"]["agreement"] == 0.8
+
+
+def test_values_that_tell_lists_and_models_apart() -> None:
+    """Four lists whose targets stand at places 1, 2, 3 and 1; right in the first two."""
+    items = replace(ITEMS, n_train=np.array([8, 0, 0, 30, 5, 6, 2, 3, 9, 1], dtype=np.int32))
+    asked = make_asked([1, 2, 3, 3], [0, 0, 0, 1])
+    places = np.array([0, 1, 2, 0])
+    targets = asked.sets.candidates[np.arange(4), places]
+    asked = replace(asked, sets=replace(asked.sets, targets=targets))
+    scores = np.array([[2, 0, 0], [0, 2, 0], [0, 2, 0], [0, 0, 2]], dtype=np.float32) * np.log(4, dtype=np.float32)
+    best = np.take_along_axis(asked.sets.candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
+    top = np.array([[1, 4], [int(targets[1]), 1], [6, 9], [6, 9]])
+    ranks = np.array([9, 1, 7, 7])
+    scored = Predictions([""] * 4, [SCORED] * 4, best, scores).with_ranking(ranks, top)
+    entry = details(Answered(asked, {"llara": scored}), items, 40, VECTORS)["models"]["llara"]
+    assert [(row["place"], row["hit_ratio_at_1"]) for row in entry["by_place"]] == [(1, 0.5), (2, 1), (3, 0)]
+    sure = 16 / 18  # softmax of 2 log 4, 0 and 0
+    assert entry["calibration"]["ece"] == pytest.approx(sure - 0.5)
+    assert [(row["n_examples"], row["accuracy"]) for row in entry["calibration"]["bins"]] == [(4, 0.5)]
+    assert entry["catalogue"]["ndcg_at_10"] == pytest.approx((1 / np.log2(10) + 1 + 1 / 3) / 3)
+    recommended = entry["recommended"]
+    first = np.array([0, 1, 2])
+    expected = list_report(top[first], targets[first], items.popularity, 10, np.array([1, 2, 3]), VECTORS, 40)
+    assert recommended == expected
+    assert recommended["serendipity"] > 0  # the second user's first item is right
+    assert recommended["gini"] != pytest.approx(gini(top, 10))  # which would count the third user's twice
+    assert recommended["novelty"] == pytest.approx(novelty(top[first], items.popularity, 40).mean())
+
+
+def test_one_user_has_intervals_as_wide_as_can_be() -> None:
+    asked = make_asked([1, 1], [0, 1])
+    found = details(
+        Answered(asked, {"llara": make_scored(asked, [1, 0]), "recommender": make_scored(asked, [0, 0])}),
+        ITEMS,
+        40,
+        VECTORS,
+    )
+    assert found["differences"]["llara - recommender"] == {"difference": 0.5, "low": -1, "high": 1}
+    assert "+0.500 [-1.000, +1.000]" in remarks(found, 3, "all")[-1]
