@@ -1,22 +1,23 @@
 """Command compare: whether one variant is better than another, or that can't be told."""
 
+import io
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from llara_core.errors import ArtifactError
 from llara_core.evaluation.comparison import RESAMPLES, Counts, Difference, require_same_lists
 from llara_core.evaluation.comparison_report import Pair, Report, Variant, report
 from llara_core.evaluation.per_list import metric as metric_of
-from llara_core.tables.predictions import Answered
 from stages.command import run
-from stages.variants import Named, parse_variants, read_source
+from stages.variants import Found, Named, parse_variants, read_source, require_different
 
 _TABLE_WIDTH = 120  # where no terminal tells, rich would break the labels
 _DASH = "–"
@@ -42,22 +43,23 @@ def compare(
     """Say which of several variants is better on the same lists, by how much, and how sure that is."""
     metric_of(metric)  # before anything is fetched
     named = parse_variants(variants, model)
-    answered: dict[str, Answered] = {}
+    found: dict[str, Found] = {}
     for source in dict.fromkeys(source for variant in named for source in variant.sources):
-        answered[source] = read_source(source)
-    read = [_variant(variant, answered, metric) for variant in named]
+        found[source] = read_source(source)
+    read = [_variant(variant, [found[source] for source in variant.sources], metric) for variant in named]
     result = report(read, metric, with_slices=slices, seed=seed, n_resamples=resamples)
     if as_json:
         options = {"bootstrap_seed": seed, "resamples": resamples}
-        print(json.dumps({**result.as_json(), **options}, indent=2, ensure_ascii=False, allow_nan=False))
+        ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")  # escapes lose nothing, as "?" would
+        print(json.dumps({**result.as_json(), **options}, indent=2, ensure_ascii=ascii_only, allow_nan=False))
     else:
         _print(result)
 
 
-def _variant(named: Named, answered: Mapping[str, Answered], metric: str) -> Variant:
-    values, asked = [], answered[named.sources[0]].asked
-    for source in named.sources:
-        found = answered[source]
+def _variant(named: Named, sources: Sequence[Found], metric: str) -> Variant:
+    require_different(named, sources)
+    values, asked = [], sources[0].answered.asked
+    for source, found in zip(named.sources, (entry.answered for entry in sources), strict=True):
         if named.model not in found.predictions:
             names = ", ".join(found.predictions) or "none at all"
             raise ArtifactError(f"{source}: model must be one of {names}, got {named.model!r}")
@@ -70,7 +72,7 @@ def _variant(named: Named, answered: Mapping[str, Answered], metric: str) -> Var
 
 
 def _print(result: Report) -> None:
-    console = Console(width=max(Console().width, _TABLE_WIDTH), highlight=False)
+    console = Console(emoji=False, width=max(Console().width, _TABLE_WIDTH), highlight=False)
     print(f"{result.metric} on {result.n_lists} lists of {result.n_users} users")
     console.print(_own_table(result))
     console.print(_pair_table(result.pairs))
@@ -89,7 +91,7 @@ def _own_table(result: Report) -> Table:
     for own in result.variants:
         deviation = _DASH if own.seed_sd is None else f"{own.seed_sd:.4f}"
         seeds = [deviation, " ".join(f"{mean:.4f}" for mean in own.seed_means)] if has_seeds else []
-        table.add_row(escape(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", *seeds)
+        table.add_row(Text(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", *seeds)
     return table
 
 
@@ -100,7 +102,7 @@ def _pair_table(pairs: list[Pair]) -> Table:
     for pair in pairs:
         found = pair.difference
         p_values = [f"{found.p:.3g}", f"{pair.p_holm:.3g}"] if several else [f"{found.p:.3g}"]
-        name = escape(f"{pair.first} − {pair.second}")
+        name = Text(f"{pair.first} − {pair.second}")
         test = found.test if found.p_pooled is None else f"{found.test}, t"
         counts = (_counts(found.users), _counts(found.lists))
         table.add_row(name, f"{found.mean:+.4f}", _interval(found), *p_values, test, *counts)
@@ -114,16 +116,16 @@ def _matrix(result: Report) -> Table:
         for couple, sign in (((pair.first, pair.second), 1), ((pair.second, pair.first), -1)):
             cells[couple] = f"{sign * pair.difference.mean:+.4f} (p {pair.p_holm:.2g})"
     names = [own.name for own in result.variants]
-    table = Table("row − column", *map(escape, names))
+    table = Table("row − column")
+    for column in names:
+        table.add_column(Text(column))
     for row in names:
-        table.add_row(escape(row), *(cells.get((row, column), "") for column in names))
+        table.add_row(Text(row), *(cells.get((row, column), "") for column in names))
     return table
 
 
 def _slice_table(pair: Pair) -> Table:
-    table = Table(
-        "slice", "lists", "users", "difference", "95 % interval", title=escape(f"{pair.first} − {pair.second}")
-    )
+    table = Table("slice", "lists", "users", "difference", "95 % interval", title=Text(f"{pair.first} − {pair.second}"))
     for name, parts in pair.slices.items():
         for label, found in parts.items():
             sizes = (str(found.n_lists), str(found.n_users))
@@ -139,5 +141,12 @@ def _counts(counts: Counts) -> str:
     return f"{counts.wins}/{counts.ties}/{counts.losses}"
 
 
+def _speak_any_encoding() -> None:
+    """Print "?" for what stdout can't encode (− and – in ASCII, a folder's stray bytes anywhere), and no traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 if __name__ == "__main__":
+    _speak_any_encoding()  # here, as --help is printed before compare is called
     run(compare)

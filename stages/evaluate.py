@@ -71,13 +71,14 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     found["overlap"] = overlap(answered, "llara", "recommender")
     sets = answered.asked.sets
     found["remarks"] = remarks(found, sets.candidates.shape[1], sets.scopes[0])
+    rows, matter = plot_rows(found), headline(answered, judged.weight)  # all that can fail comes before what is written
     with atomic_directory(PREDICTIONS) as folder:
         write_predictions(folder, answered, artifacts.lineage)
     with atomic_directory(EVALUATION) as folder:
         write_metrics(folder / _DETAILS.name, found)
-        for name, rows in plot_rows(found).items():
-            write_curve(folder / f"{name}.csv", rows, list(rows[0]))
-    write_metrics(_METRICS, headline(answered, judged.weight))
+        for name, entries in rows.items():
+            write_curve(folder / f"{name}.csv", entries, list(entries[0]) if entries else [])
+    write_metrics(_METRICS, matter)
     write_metrics(METRICS / "evaluate_timing.json", {"seconds_a_list": judged.seconds})
 
 

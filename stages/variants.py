@@ -1,9 +1,11 @@
 """Finding the predictions of what the command line calls a variant: folders, the workspace, or DVC revisions."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llara_core.errors import ArtifactError, ParamsError
 from llara_core.tables.predictions import LISTS, Answered, read_predictions
@@ -21,6 +23,14 @@ class Named:
     model: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a source holds, and its place, which is the same for all names of it: a folder's path, or a commit."""
+
+    place: str
+    answered: Answered
+
+
 def parse_variants(arguments: Sequence[str], model: str) -> list[Named]:
     """Read arguments `[NAME=]SOURCE[,SOURCE…][#MODEL]`, whose default is `model`.
 
@@ -36,7 +46,7 @@ def parse_variants(arguments: Sequence[str], model: str) -> list[Named]:
     return variants
 
 
-def read_source(source: str) -> Answered:
+def read_source(source: str) -> Found:
     """Read the predictions in a folder, of the workspace, or of a DVC revision or experiment.
 
     Raises:
@@ -44,14 +54,33 @@ def read_source(source: str) -> Answered:
     """
     if source == WORKSPACE:
         return _read_folder(PREDICTIONS)
-    if (folder := Path(source)).is_dir():
-        return _read_folder(folder)
+    if os.path.isdir(source):  # Path.is_dir raises where a name is too long for a file
+        return _read_folder(Path(source))
     return _read_revision(source)
 
 
+def require_different(variant: Named, found: Sequence[Found]) -> None:
+    """Refuse a variant two of whose sources, in the order of `found`, are one run by two names.
+
+    Raises:
+        ParamsError: naming both.
+    """
+    names: dict[str, str] = {}
+    for source, entry in zip(variant.sources, found, strict=True):
+        if (other := names.setdefault(entry.place, source)) != source:
+            raise ParamsError(
+                f"{variant.name}: the runs of a variant must be different ones, got {other} and {source}, which are "
+                f"both {entry.place}"
+            )
+
+
 def _parse(argument: str, model: str) -> Named:
-    if Path(argument).is_dir():  # whose name may hold = , or #
+    # The name of a folder may hold = , or #.
+    if os.path.isdir(argument):
         return Named(argument, (argument,), model)
+    folder, _, own_model = argument.rpartition("#")
+    if own_model and os.path.isdir(folder):
+        return Named(argument, (folder,), own_model)
     name, is_named, rest = argument.partition("=")
     if not is_named:
         name, rest = argument, argument
@@ -67,37 +96,60 @@ def _parse(argument: str, model: str) -> Named:
     return Named(name, sources, chosen.pop() if chosen else model)
 
 
-def _read_folder(folder: Path) -> Answered:
+def _read_folder(folder: Path) -> Found:
     if not (folder / LISTS).is_file():
         raise ArtifactError(f"{folder}: must be a folder of predictions, got none with {LISTS} in it; run `dvc repro`")
-    return read_predictions(folder)
+    return Found(os.path.realpath(folder), read_predictions(folder))
 
 
-def _read_revision(revision: str) -> Answered:
-    # Not at the top: DVC takes a second to import, and folders don't need it.
-    from dvc.api import DVCFileSystem
+def _read_revision(revision: str) -> Found:
     from dvc.exceptions import DvcException
 
-    where = f"{revision}: {PREDICTIONS}"
-    files = DVCFileSystem(rev=revision)
-    try:
-        _ = files.repo  # opened here: all else takes a revision that doesn't exist for one without files
-    except DvcException as error:
-        raise ArtifactError(
-            f"{revision}: must be a folder, `{WORKSPACE}`, or a revision or experiment of DVC's, got none of them: "
-            f"{error}"
-        ) from error
+    files, where = _open_revision(revision), f"{revision}: {PREDICTIONS}"
     if not files.isfile((PREDICTIONS / LISTS).as_posix()):
+        if _is_recorded(files):
+            raise _not_cached(where)
         raise ArtifactError(f"{where}: this revision must hold {LISTS} there, got none; run the pipeline in it")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / PREDICTIONS.name
         try:
             files.get(PREDICTIONS.as_posix(), str(folder), recursive=True)
         except (DvcException, OSError) as error:
-            raise ArtifactError(
-                f"{where}: must be in DVC's cache, got nothing ({error}); run `dvc repro` in that revision"
-            ) from error
+            raise _not_cached(where) from error
         try:
-            return read_predictions(folder)
+            return Found(f"commit {files.repo.get_rev()}", read_predictions(folder))
         except ArtifactError as error:
             raise ArtifactError(str(error).replace(str(folder), where)) from error
+
+
+def _open_revision(revision: str) -> Any:
+    """DVC's file system of a revision or experiment."""
+    # Not at the top: DVC takes a second to import, and folders don't need it.
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    files = DVCFileSystem(rev=revision)
+    try:
+        _ = files.repo  # opened here: all else takes a revision that doesn't exist for one without files
+    except (DvcException, SCMError, AttributeError) as error:
+        # SCMError: nothing is committed yet. AttributeError: git knows a file or a tree by this name, as HEAD:dvc.yaml.
+        problem = "it is no commit" if isinstance(error, AttributeError) else error
+        raise ArtifactError(
+            f"{revision}: must be a folder, `{WORKSPACE}`, or a revision or experiment of DVC's, got none of them: "
+            f"{problem}"
+        ) from error
+    return files
+
+
+def _is_recorded(files: Any) -> bool:
+    """Whether dvc.lock of the revision has a hash of the predictions, of which this clone's cache may lack the rest."""
+    path = PREDICTIONS.as_posix()
+    return files.exists(path) and "md5" in files.info(path)
+
+
+def _not_cached(where: str) -> ArtifactError:
+    return ArtifactError(
+        f"{where}: must be in DVC's cache, got nothing; run `dvc repro` in that revision, or `dvc fetch` where a "
+        f"remote has them"
+    )

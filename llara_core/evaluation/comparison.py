@@ -62,7 +62,7 @@ def compare_pair(
     """Compare two variants, paired by list, with users as clusters.
 
     The interval is a bootstrap over users; with several seeds on a side, or fewer than 20 users, of whom resamples show
-    too few mixtures, it is Student's t of `spread_of_difference`.
+    too few mixtures, it is Student's t of `spread_of_difference`, as far as differences can go: from −1 to 1.
 
     McNemar's test takes pairs as independent, and a user's lists aren't: ten draws of one user would count his taste
     ten times. So a user counts once, by the sign of his mean difference. If the two variants are alike, each user who
@@ -70,7 +70,7 @@ def compare_pair(
     who favour the first is exactly binomial. With one list a user, this is McNemar's exact test itself.
 
     Args:
-        first: [R] values of the lists, or [S, R] by seed.
+        first: [R] values of the lists in 0..1, or [S, R] by seed.
         second: [R] or [S', R] of another variant on the same lists.
         users: [R] the user of each list.
         rng: for the bootstrap.
@@ -89,7 +89,8 @@ def compare_pair(
     if varies:
         has_seeds = max(len(first), len(second)) > 1
         by_t = has_seeds or len(sizes) < _FEWEST_TO_RESAMPLE
-        low, high = spread.interval(mean) if by_t else bootstrap_interval(totals, sizes, rng, n_resamples)
+        ends = spread.interval(mean) if by_t else bootstrap_interval(totals, sizes, rng, n_resamples)
+        low, high = max(-1.0, ends[0]), min(1.0, ends[1])
         p_pooled = spread.p(mean) if has_seeds else None
     single = bool((sizes == 1).all()) and bool(np.isin(by_list, (-1, 0, 1)).all())
     test = "McNemar" if single else "sign"

@@ -115,7 +115,7 @@ def _slices(first: Variant, second: Variant, seed: int, n_resamples: int) -> dic
 
 def _own(variant: Variant) -> Own:
     averaged, users = variant.values.mean(axis=0), variant.asked.sets.user_ids
-    if len(variant.values) == 1 and np.isin(averaged, (0, 1)).all():
+    if np.isin(averaged, (0, 1)).all():  # also of seeds that all hit, or all miss: t would have no width there
         mean, low, high = share_with_interval(averaged.astype(bool), users)
     else:
         mean, low, high = mean_with_interval(averaged, users)
@@ -165,8 +165,10 @@ def _notes(variants: Sequence[Variant]) -> list[str]:
             f"One run each of {', '.join(single)}: another seed of it may differ by more than the intervals say."
         )
     for variant in variants:
-        if len(variant.values) > 1 and (variant.values == variant.values[0]).all():
-            notes.append(f"All runs of {variant.name} count alike on every list: are they one run, named twice?")
+        for one, other in combinations(range(len(variant.values)), 2):
+            if (variant.values[one] == variant.values[other]).all():
+                runs = f"Runs {one + 1} and {other + 1} of {variant.name}"
+                notes.append(f"{runs} count alike on every list: are they one run, named twice?")
         if len(variant.values) == 2:
             notes.append(f"Two runs of {variant.name} hardly show their spread: three or more do.")
     if any(variant.asked.digest != variants[0].asked.digest for variant in variants):

@@ -28,7 +28,7 @@ from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Answered, Asked, Predictions
 
 LLARA, TOGETHER, RECOMMENDER = "llara", "llara_with_recommender", "recommender"
-_GUESSES = 0x47756573  # "Gues": keeps these words apart from others
+_GUESSES, _LIMITED = 0x47756573, 0x4C696D69  # "Gues", "Limi": keep these words apart from others
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Judged:
 def evaluation_fingerprint(params: Params, artifacts: Artifacts) -> str:
     """Digest of all that decides the answers of the language model: params, artifacts, code and libraries."""
     settings = {"seed": params.seed, "eval": params.eval.model_dump(mode="json"), "made_from": artifacts.lineage}
-    return experiment_fingerprint(settings, [])
+    return experiment_fingerprint(settings, [], by_processes=False)
 
 
 def judge(params: Params, artifacts: Artifacts, folder: Path) -> Judged | None:
@@ -78,7 +78,7 @@ def judge(params: Params, artifacts: Artifacts, folder: Path) -> Judged | None:
         jobs["untuned"] = (load_untuned(tuned).answer, sets)
     if params.eval.method == "scoring":  # only scores can be weighed
         jobs["validation"] = (respondent.answer, validation)
-    pieces, seconds = Pieces(folder), dict[str, float]()
+    pieces, seconds = Pieces(folder, evaluation_fingerprint(params, artifacts)), dict[str, float]()
     wait_for_all()  # the main process may have emptied the folder
     for name, (answer, lists) in jobs.items():
         start = time.perf_counter()
@@ -109,7 +109,7 @@ def _stored(params: Params, artifacts: Artifacts, split: str) -> CandidateSets:
     examples = np.unique(sets.example_ids)
     if params.eval.limit is None or params.eval.limit >= len(examples):
         return sets
-    chosen = random_permutation(params.seed, _GUESSES, len(examples))[: params.eval.limit]
+    chosen = random_permutation(_LIMITED, 0, len(examples))[: params.eval.limit]  # whatever seed: as the lists are
     return sets.select(np.isin(sets.example_ids, examples[chosen]))
 
 

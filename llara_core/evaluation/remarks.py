@@ -29,17 +29,22 @@ def _of_answers(llara: dict[str, Any], chance: float) -> Iterator[str]:
             "answer yet; train longer, or ask by scoring"
         )
     elif llara["hit_ratio_at_1_low"] <= chance:
+        beside = "is below" if llara["hit_ratio_at_1_high"] < chance else "can't be told from"
         yield (
-            f"llara's HitRatio@1 {_interval(llara, 'hit_ratio_at_1')} can't be told from chance, {chance:.3f}: it "
-            "answers in the right form, but hasn't learnt what users prefer"
+            f"llara's HitRatio@1 {_interval(llara, 'hit_ratio_at_1')} {beside} chance, {chance:.3f}: it answers in the "
+            "right form, but hasn't learnt what users prefer"
         )
 
 
 def _of_differences(details: dict[str, Any], advice: str) -> Iterator[str]:
     found = details["differences"]
     for probe, words in _PROBES.items():
-        if (drop := found.get(f"llara - llara_{probe}")) and drop["low"] <= 0:
-            yield f"llara does no better than when it is asked {words}: the difference is {_difference(drop)}"
+        if not (drop := found.get(f"llara - llara_{probe}")):
+            continue
+        if drop["high"] < 0:
+            yield f"llara does worse than when it is asked {words}, by {_difference(drop)}"
+        elif drop["low"] <= 0:
+            yield f"llara can't be told from llara asked {words}: the difference is {_difference(drop)}"
     for ours in ("llara", "llara_with_recommender"):
         if not (gain := found.get(f"{ours} - recommender")):
             continue

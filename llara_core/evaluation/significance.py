@@ -81,11 +81,13 @@ def spread_of_difference(first: np.ndarray, second: np.ndarray, sizes: np.ndarra
 
         V = V_users + max(0, V_seeds − V_both)        df = V² / (V_users² / (U − 1) + Σ V_seeds² / (S − 1))
 
+    and df no less than the least of U − 1 and the S − 1, as there would be if one of the parts were all of V.
     V_users is the variance of D's mean between users, V_seeds that of the seeds' means, divided by S. What a seed does
     to single users stands in both of them; V_both, the variance of what neither the user nor the seed explains, takes
-    it out once (two-way clusters: Cameron, Gelbach & Miller 2011). df are Satterthwaite's. Equal numbers of seeds are
-    paired in order, which is right for unrelated ones too; other numbers are independent, and their V_seeds and V_both
-    add up. One seed has no spread: then V is that of this run.
+    it out once (two-way clusters: Cameron, Gelbach & Miller 2011). df are Satterthwaite's, whose sum falls below that
+    least one only where V_both is taken from V and not from what V is divided by, down to 0. Equal numbers of seeds
+    are paired in order, which is right for unrelated ones too; other numbers are independent, and their V_seeds and
+    V_both add up. One seed has no spread: then V is that of this run.
 
     Args:
         first: [S, U] by seed, the sum of each user's values.
@@ -100,7 +102,8 @@ def spread_of_difference(first: np.ndarray, second: np.ndarray, sizes: np.ndarra
     excess = sum(own - both for (own, both), _ in of_seeds)
     variance = of_users + max(0.0, excess)
     inverse = of_users**2 / (n_users - 1) + sum(own**2 / (n_seeds - 1) for (own, _), n_seeds in of_seeds)
-    return Spread(variance, variance**2 / inverse if inverse else float(n_users - 1))
+    least = float(min(n_users - 1, *(n_seeds - 1 for _, n_seeds in of_seeds))) if of_seeds else float(n_users - 1)
+    return Spread(variance, max(least, variance**2 / inverse) if inverse else least)
 
 
 def _residuals(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:

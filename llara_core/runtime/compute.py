@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from llara_core.errors import ParamsError
 from llara_core.runtime.logs import LOGGER
 
 _GIB = 2**30
+_PATIENCE = timedelta(days=30)
 
 
 def seed_torch(seed: int) -> None:
@@ -75,11 +77,12 @@ def n_processes() -> int:
 
 
 def wait_for_all() -> None:
-    """Wait until all processes have come here."""
+    """Wait until all processes have come here, however long one takes."""
     if n_processes() > 1:
         from accelerate import PartialState  # not at the top: stages that compute nothing needn't wait for it
 
-        PartialState().wait_for_everyone()
+        # Where there is no GPU, accelerate would take processes that aren't told of the CPU for single ones.
+        PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE).wait_for_everyone()
 
 
 def peak_memory_gib() -> float:

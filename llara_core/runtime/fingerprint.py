@@ -15,7 +15,7 @@ _PACKAGES = ("llara_core", "stages")
 _LIBRARIES = ("accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
 
 
-def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path]) -> str:
+def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path], *, by_processes: bool = True) -> str:
     """Digest of settings, input files, our code, the libraries that compute, the kind of device, the processes.
 
     Files count by their bytes. Size and time would be cheaper and wrong: a file can be replaced under both. Hashing
@@ -24,6 +24,7 @@ def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path]) -> 
     Args:
         settings: params, as JSON can hold them; precision is one of them.
         inputs: the files that are read, in a fixed order.
+        by_processes: whether the result depends on how many processes work together.
     """
     decisive = {
         "settings": settings,
@@ -31,7 +32,7 @@ def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path]) -> 
         "code": [(path.relative_to(_ROOT).as_posix(), sha256_of(path)) for path in _code()],
         "libraries": {name: version(name) for name in _LIBRARIES},
         "device": choose_device().type,
-        "processes": n_processes(),  # each draws masks of its own
+        "processes": n_processes() if by_processes else None,  # in training each draws masks of its own
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -164,7 +164,8 @@ def read_predictions(folder: Path) -> Answered:
     """
     asked = _read_lists(folder / LISTS)
     names = sorted(path.stem for path in folder.glob("*.parquet") if path.name != LISTS)
-    return Answered(asked, {name: read_answers(folder / f"{name}.parquet", asked.sets, asked.digest) for name in names})
+    made_from = {"lists": asked.digest}
+    return Answered(asked, {name: read_answers(folder / f"{name}.parquet", asked.sets, made_from) for name in names})
 
 
 def write_answers(path: Path, predictions: Predictions, sets: CandidateSets, made_from: Lineage) -> None:
@@ -199,43 +200,64 @@ def _read_lists(path: Path) -> Asked:
     return Asked(sets, n_train)
 
 
-def read_answers(path: Path, sets: CandidateSets, digest: str) -> Predictions:
-    """Read what `write_answers` wrote about `sets` with this `digest` of the lists.
+def read_answers(path: Path, sets: CandidateSets, made_from: Lineage) -> Predictions:
+    """Read what `write_answers` wrote about `sets`, made from `made_from` or more.
 
     Raises:
-        ArtifactError: it is missing or damaged, isn't of these lists, or contradicts itself.
+        ArtifactError: it is missing or damaged, was made from something else, or contradicts itself.
     """
-    table, made_from = read_table(path, _ANSWERS_SCHEMA)
-    require_lineage(path, made_from, {"lists": digest})
+    table, found_from = read_table(path, _ANSWERS_SCHEMA)
+    require_lineage(path, found_from, made_from)
     if len(table) != len(sets):
         raise ArtifactError(f"{path}: must have a row for each of {len(sets)} lists, got {len(table)}")
-    matches = table["match"].to_pylist()
-    if strange := sorted(set(matches) - set(_MATCHES)):
+    scores, top = rows_of(path, table, "scores"), rows_of(path, table, "top")
+    if scores.shape[1] not in (0, sets.candidates.shape[1]):
+        raise ArtifactError(
+            f"{path}: scores must be of no candidate or of all {sets.candidates.shape[1]}, got {scores.shape[1]}"
+        )
+    found = Predictions(
+        answers=table["answer"].to_pylist(),
+        matches=table["match"].to_pylist(),
+        matched_items=table["matched_item"].to_numpy(),
+        scores=scores if scores.shape[1] else None,
+        catalogue_ranks=table["catalogue_rank"].to_numpy() if top.shape[1] else None,
+        top=top if top.shape[1] else None,
+    )
+    _check_matches(path, found, sets)
+    ranks = found.target_ranks(sets)
+    if not np.array_equal(table["target_rank"].to_numpy(), np.zeros(len(sets)) if ranks is None else ranks):
+        raise ArtifactError(f"{path}: target_rank must be the target's rank by scores, or 0 without scores")
+    _check_ranking(path, table["catalogue_rank"].to_numpy(), top, sets.targets)
+    return found
+
+
+def _check_matches(path: Path, found: Predictions, sets: CandidateSets) -> None:
+    matches, matched = np.array(found.matches), found.matched_items
+    if strange := sorted(set(found.matches) - set(_MATCHES)):
         raise ArtifactError(f"{path}: match must be one of {', '.join(_MATCHES)}, got {strange[0]!r}")
-    matched = table["matched_item"].to_numpy()
-    named = (sets.candidates == matched[:, None]).any(axis=1)
-    if (wrong := named == (np.array(matches) == NONE)).any():
+    is_named = sets.candidates == matched[:, None]
+    if (wrong := is_named.any(axis=1) == (matches == NONE)).any():
         row = int(np.argmax(wrong))
         raise ArtifactError(
             f"{path}: row {row}: matched_item must be one of the candidates where match isn't {NONE}, and {NO_ITEM} "
             f"where it is, got {matched[row]} with {matches[row]}"
         )
-    scores = rows_of(path, table, "scores")
-    if scores.shape[1] not in (0, sets.candidates.shape[1]):
-        raise ArtifactError(
-            f"{path}: scores must be of no candidate or of all {sets.candidates.shape[1]}, got {scores.shape[1]}"
-        )
-    found = Predictions(table["answer"].to_pylist(), matches, matched, scores if scores.shape[1] else None)
-    ranks = found.target_ranks(sets)
-    if not np.array_equal(table["target_rank"].to_numpy(), np.zeros(len(sets)) if ranks is None else ranks):
-        raise ArtifactError(f"{path}: target_rank must be the target's rank by scores, or 0 without scores")
-    return found.with_ranking(*ranking) if (ranking := _read_ranking(path, table)) else found
+    if (scored := matches == SCORED).any():
+        scores = np.full(is_named.shape, np.nan) if found.scores is None else found.scores
+        best = np.where(is_named, scores, -np.inf).max(axis=1) >= scores.max(axis=1)  # never of NaN
+        if (wrong := scored & ~best).any():
+            row = int(np.argmax(wrong))
+            raise ArtifactError(f"{path}: row {row}: matched_item must have the best score, got {matched[row]}")
 
 
-def _read_ranking(path: Path, table: pa.Table) -> tuple[np.ndarray, np.ndarray] | None:
-    ranks, top = table["catalogue_rank"].to_numpy(), rows_of(path, table, "top")
-    if (ranks > 0).any() != (top.shape[1] > 0) or ranks.min(initial=1) < (top.shape[1] > 0):
+def _check_ranking(path: Path, ranks: np.ndarray, top: np.ndarray, targets: np.ndarray) -> None:
+    has_top = top.shape[1] > 0
+    if (ranks > 0).any() != has_top or ranks.min(initial=1) < has_top:
         raise ArtifactError(
             f"{path}: catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none does"
         )
-    return (ranks, top) if top.shape[1] else None
+    if has_top and (wrong := (ranks == 1) & (top[:, 0] != targets)).any():
+        row = int(np.argmax(wrong))
+        raise ArtifactError(
+            f"{path}: row {row}: catalogue_rank must be 1 for the first of top, got {top[row, 0]} there"
+        )

@@ -11,7 +11,7 @@ from scipy import stats
 
 from llara_core.errors import ArtifactError
 from llara_core.evaluation.comparison import Counts, Difference, compare_pair, require_same_lists
-from llara_core.evaluation.comparison_report import Variant, report
+from llara_core.evaluation.comparison_report import Report, Variant, report
 from llara_core.evaluation.significance import bootstrap_interval, holm, sign_test, spread_of_difference
 from llara_core.evaluation.slices import slices_of
 from tests.evaluation.stored import make_asked
@@ -112,6 +112,37 @@ def test_the_spread_over_users_and_seeds_by_hand() -> None:
     variance = users + seeds - both
     assert spread.variance == pytest.approx(variance)
     assert spread.freedom == pytest.approx(variance**2 / (users**2 + seeds**2))
+
+
+def test_degrees_of_freedom_do_not_fall_towards_zero() -> None:
+    # Differences by seed and user: [[−1, −2], [−1, 1], [0, −2]] of 1 and 2 lists; of seeds' means −1, 0, −2/3, and of
+    # users' averages −2/3, −1. V_users is 2 · 2/81 / 9, V_seeds 7/81, V_both 76/729: V is V_users alone, but
+    # Satterthwaite divides by V_seeds too: 16 / (16 / 1 + 63² / 2) = .008.
+    first, second = [[0, 0, 0], [0, 1, 1], [0, 0, 0]], [[1, 1, 1], [1, 1, 0], [0, 1, 1]]
+    spread = spread_of_difference(
+        np.array([[0, 0], [0, 2], [0, 0]]), np.array([[1, 2], [1, 1], [0, 2]]), np.array([1, 2])
+    )
+    assert spread.variance == pytest.approx(4 / 729)
+    assert spread.freedom == 1  # of min(2 users − 1, 3 seeds − 1)
+    found = _compare(first, second, [0, 1, 1])
+    # t.975 of 1 is 12.706205; the lower end would be at −1.497, where no difference can be.
+    assert (found.low, found.high) == pytest.approx((-1, -5 / 9 + 12.706205 * 2 / 27), abs=1e-6)
+    assert _compare(second, first, [0, 1, 1]).high == 1
+    many = np.random.default_rng(0).random((3, 30)) - 0.5
+    many -= many.mean(axis=0) * (1 - 1e-6)  # all users' averages are alike, so that V is next to nothing
+    assert spread_of_difference(many, np.zeros((2, 30)), np.ones(30)).freedom == 1  # of 29, 2 and 1
+    assert spread_of_difference(many, np.zeros((1, 30)), np.ones(30)).freedom == 2  # one run counts for nothing
+
+
+def test_fewer_than_20_users_have_students_interval_and_20_the_bootstraps() -> None:
+    for n_users, by_t in ((19, True), (20, False)):
+        first = [1.0] * 6 + [0.0] * (n_users - 6)
+        found = _compare(first, [0.0] * n_users, list(range(n_users)))
+        resampled = bootstrap_interval(np.array(first), np.ones(n_users, int), np.random.default_rng(0), 1000)
+        half = stats.t.ppf(0.975, n_users - 1) * np.std(first, ddof=1) / n_users**0.5
+        student = (6 / n_users - half, 6 / n_users + half)
+        assert resampled != pytest.approx(student, abs=1e-3)
+        assert (found.low, found.high) == pytest.approx(student if by_t else resampled)
 
 
 def test_unequal_numbers_of_seeds_add_up_and_one_run_has_no_spread() -> None:
@@ -284,7 +315,7 @@ def _variant(name: str, values: list, users: list[int]) -> Variant:
 
 
 def test_slices_hold_their_own_lists_and_one_user_has_no_interval() -> None:
-    first, second = _variant("A", [1, 1, 0, 1], [1, 2, 3, 4]), _variant("B", [0, 1, 1, 0], [1, 2, 3, 4])
+    first, second = _variant("A", [1, 0.5, 0.5, 0.75], [1, 2, 3, 4]), _variant("B", [0, 0.75, 0.5, 0.5], [1, 2, 3, 4])
     asked = replace(first.asked, sets=replace(first.asked.sets, positions=np.array([3, 10, 10, 10])))
     found = (
         report([replace(part, asked=asked) for part in (first, second)], "mrr", with_slices=True, seed=0)
@@ -294,7 +325,7 @@ def test_slices_hold_their_own_lists_and_one_user_has_no_interval() -> None:
     short, long = found["history_length"]["1–4"], found["history_length"]["10–19"]
     assert (short.mean, short.low, short.n_users, short.n_lists) == (1.0, None, 1, 1)
     assert (long.mean, long.n_users, long.lists) == (0.0, 3, Counts(1, 1, 1))
-    assert long.low == pytest.approx(-stats.t.ppf(0.975, 2) / 3**0.5)  # of −1, 0, 1
+    assert long.low == pytest.approx(-0.25 * stats.t.ppf(0.975, 2) / 3**0.5)  # of −.25, 0, .25
     assert list(found["history_length"]) == ["1–4", "10–19"]
 
 
@@ -350,6 +381,68 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
     assert found.notes == ["One run each of one: another seed of it may differ by more than the intervals say."]
     again = _variant("again", [[1, 0, 1, 0]] * 2, users)
     assert [note.split(":")[0] for note in report([seeds, again], "mrr", with_slices=False, seed=0).notes] == [
-        "All runs of again count alike on every list",
+        "Runs 1 and 2 of again count alike on every list",
         "Two runs of again hardly show their spread",
     ]
+    twice = _variant("twice", [[1, 0, 1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], users)
+    assert report([seeds, twice], "mrr", with_slices=False, seed=0).notes == [
+        "Runs 1 and 3 of twice count alike on every list: are they one run, named twice?"
+    ]
+
+
+def _report_of(*values: list, names: str = "abc") -> Report:
+    """Compare variants on lists of one user each."""
+    users = list(range(len(np.atleast_2d(values[0])[0])))
+    variants = [_variant(name, rows, users) for name, rows in zip(names, values, strict=False)]
+    return report(variants, "hit_ratio_at_1", with_slices=False, seed=0)
+
+
+def test_a_verdict_looks_at_p_after_the_correction() -> None:
+    # a beats b and c on 6 users each, and nothing else: p = 2 / 2^6 is below .05, and three times that isn't.
+    a, b, c = [1] * 12 + [0] * 18, [1] * 6 + [0] * 24, [0] * 6 + [1] * 6 + [0] * 18
+    pairs = _report_of(a, b, c).pairs
+    assert [pair.difference.p for pair in pairs] == pytest.approx([1 / 32, 1 / 32, 1])
+    assert [pair.p_holm for pair in pairs] == pytest.approx([3 / 32, 3 / 32, 1])
+    assert pairs[0].difference.low > 0
+    assert pairs[1].difference.low > 0
+    assert [pair.verdict for pair in pairs] == ["contradictory", "contradictory", "undecided"]
+    assert _report_of(a, b).pairs[0].verdict == "first"
+
+
+@pytest.mark.parametrize(
+    # 3 or fewer of 14, twice: 2 · (1 + 14 + 91 + 364) / 2^14; 5 or fewer of 20: 2 · 21700 / 2^20.
+    ("wins", "losses", "p", "verdict"),
+    [(11, 3, 940 / 2**14, "contradictory"), (15, 5, 43400 / 2**20, "first")],
+)
+def test_the_level_is_five_percent(wins: int, losses: int, p: float, verdict: str) -> None:
+    rest = 40 - wins - losses
+    pair = _report_of([1] * wins + [0] * losses + [0] * rest, [0] * wins + [1] * losses + [0] * rest).pairs[0]
+    assert 0.04 < p < 0.06
+    assert pair.p_holm == pytest.approx(p)
+    assert pair.difference.low > 0
+    assert pair.verdict == verdict
+
+
+def test_a_variants_own_interval_by_hand() -> None:
+    def own(*values: list) -> tuple[float, float, float]:
+        found = _report_of(list(values), [0] * len(values[0])).variants[0]
+        return found.mean, found.low, found.high
+
+    # Wilson's of 3 of 4: (.75 + z²/8 ± z √(.75 · .25 / 4 + z² / 64)) / (1 + z²/4).
+    assert own([1, 1, 0, 1]) == pytest.approx((0.75, 0.300642, 0.954413), abs=1e-6)
+    # And of all, and none, of 40, be it by one seed or by three: z² / (40 + z²) = .087622 from the end.
+    for n_seeds in (1, 3):
+        assert own(*[[1] * 40] * n_seeds) == pytest.approx((1, 1 - 0.087622, 1), abs=1e-6)
+        assert own(*[[0] * 40] * n_seeds) == pytest.approx((0, 0, 0.087622), abs=1e-6)
+    # Seeds that differ: .5, .5, 1, 1 have a standard deviation of √(1/12), and t.975 of 3 is 3.182446.
+    assert own([1, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((0.75, 0.75 - 3.182446 * (1 / 12) ** 0.5 / 2, 1), abs=1e-6)
+
+
+def test_slices_are_the_first_variants_where_training_counts_differ() -> None:
+    first, second = _variant("A", [1, 1, 0], [1, 2, 3]), _variant("B", [0, 1, 0], [1, 2, 3])
+    second = replace(second, asked=replace(second.asked, n_train=np.full_like(second.asked.n_train, 3)))
+    for variants, labels in (((first, second), ["20–99"]), ((second, first), ["1–4"])):
+        found = report(variants, "mrr", with_slices=True, seed=0)
+        assert list(found.pairs[0].slices["target_n_train"]) == labels
+        note = f"Histories or training counts differ between variants: slices are {variants[0].name}'s."
+        assert note in found.notes

@@ -26,7 +26,7 @@ def answered() -> Answered:
     """Two lists of users 1 and 2 and one of 3. By score: right, wrong, right, right, wrong; in words: two right."""
     asked = make_asked([1, 1, 2, 2, 3], [0, 1, 0, 1, 0])
     top = np.array([[1, 4], [1, 4], [5, 6], [5, 6], [1, 10]])
-    scored = make_scored(asked, [1, 0, 1, 1, 0]).with_ranking(np.array([1, 1, 4, 4, 11]), top)
+    scored = make_scored(asked, [1, 0, 1, 1, 0]).with_ranking(np.array([2, 2, 4, 4, 11]), top)
     return Answered(asked, {"llara": make_written(asked, [0, None, 1, 0, 2]), "recommender": scored})
 
 
@@ -55,8 +55,8 @@ def test_details_by_hand(answered: Answered) -> None:
     assert entry["mrr"] == pytest.approx((3 + 2 / 3) / 5)
     assert entry["hit_ratio_at_3"] == 1
     assert entry["catalogue"]["n_examples"] == 3  # each position once, whatever its draws
-    assert [entry["catalogue"][f"hit_ratio_at_{k}"] for k in (1, 5, 10, 20)] == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
-    assert entry["catalogue"]["mrr"] == pytest.approx((1 + 1 / 4 + 1 / 11) / 3)
+    assert [entry["catalogue"][f"hit_ratio_at_{k}"] for k in (1, 5, 10, 20)] == pytest.approx([0, 2 / 3, 2 / 3, 1])
+    assert entry["catalogue"]["mrr"] == pytest.approx((1 / 2 + 1 / 4 + 1 / 11) / 3)
     assert entry["recommended"]["coverage"] == 5 / 10  # items 1, 4, 5, 6 and 10
     assert entry["recommended"]["intra_list_diversity"] == pytest.approx(1)
     assert entry["between_draws"]["n_pairs"] == 2
@@ -120,11 +120,23 @@ def test_nothing_is_said_where_all_is_well() -> None:
     ("rows", "expected"),
     [
         ({"llara": [1, 0, 0]}, "HitRatio@1 0.333 .* can't be told from chance, 0.333: it answers in the right form"),
+        ({"llara": [1, 0, 0, 1, 0]}, "HitRatio@1 0.400 .* can't be told from chance"),  # above, but not clearly
+        ({"llara": [1, 0, 0, 0, 0, 0]}, "HitRatio@1 0.167 .* is below chance, 0.333"),
         (
             {"llara": [1], "llara_text": [1]},
-            "no better than when it is asked without behavioural tokens: .* is \\+0.000",
+            r"can't be told from llara asked without behavioural tokens: .* is \+0.000",
         ),
-        ({"llara": [1], "llara_vectors_shuffled": [1]}, "no better than .* with behavioural tokens of other items"),
+        ({"llara": [1], "llara_vectors_shuffled": [1]}, "can't be told .* with behavioural tokens of other items"),
+        # One user of sixty more, or one less: nothing that could be told.
+        (
+            {"llara": [1] * 60, "llara_text": [1] * 59 + [0]},
+            "can't be told from llara asked without behavioural tokens",
+        ),
+        (
+            {"llara": [1] * 50 + [0] * 10, "llara_text": [1] * 60},
+            "does worse than when it is asked without behavioural",
+        ),
+        ({"llara": [1] * 59 + [0], "recommender": [1] * 60}, "llara and the recommender can't be told apart"),
         ({"llara": [1, 1, 0], "recommender": [1]}, "llara is worse than the recommender alone, by -0.333"),
         ({"llara": [1], "recommender": [1]}, "llara and the recommender can't be told apart on these users"),
         (

@@ -14,16 +14,18 @@ from llara_core.errors import ArtifactError
 from llara_core.evaluation import artifacts, judging
 from llara_core.evaluation.artifacts import Artifacts, load_tuned, load_untuned, read_artifacts
 from llara_core.evaluation.judging import judge
+from llara_core.evaluation.probes import answer_shuffled, probed
 from llara_core.evaluation.report import headline
 from llara_core.finetuning.tuning import tune
 from llara_core.hybrid.adapter import save_adapter
 from llara_core.objectives.answer import respondent
-from llara_core.objectives.asking import Advance, best_of
+from llara_core.objectives.asking import Advance, best_of, build_respondent
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
 from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
+from llara_core.runtime.seal import seal
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings, write_embeddings
@@ -222,13 +224,67 @@ def test_all_positions_are_asked_about(small: Params, folder: Path) -> None:
 
 
 def test_so_many_positions_are_drawn_as_the_limit_says(small: Params, folder: Path) -> None:
-    chosen = set()
-    for seed in range(6):
-        params = small.model_copy(update={"seed": seed})
-        sets = _judged(params, folder, positions="all", draws=1, limit=2).answered.asked.sets
-        assert len(sets) == 2
-        chosen.add(tuple(sets.positions.tolist()))
-    assert len(chosen) > 2
+    """The same for models of all seeds, for otherwise nothing could be compared."""
+    for seed in range(3):
+        params, asked = small.model_copy(update={"seed": seed}), {}
+        for limit in (1, 2, 3, 4, 9):
+            sets = _judged(params, folder, positions="all", draws=1, limit=limit).answered.asked.sets
+            asked[limit] = sets.positions.tolist()
+        assert [len(positions) for positions in asked.values()] == [1, 2, 3, 4, 4]
+        assert asked[2] == [2, 3]  # neither the first nor the last ones
+        assert set(asked[1]) < set(asked[2]) < set(asked[3])
+
+
+def test_the_limit_holds_for_validation_too(small: Params, folder: Path) -> None:
+    made = _read(folder)
+    how = _asked(small, positions="all", limit=1)
+    assert len(judging._stored(how, made, "validation")) == small.candidates.all_positions.draws
+    assert len(judging._stored(how, made, "test")) == small.candidates.all_positions.draws
+
+
+def test_what_answers_rest_on_has_a_fingerprint(small: Params, folder: Path) -> None:
+    made = _read(folder)
+    prints = [judging.evaluation_fingerprint(small, made)]
+    changes = {"positions": "all", "limit": 2, "probes": [], "untuned": True, "method": "generation", "mode": "text"}
+    changes |= {"draws": 2, "template": 1, "batch_size": 3, "length_normalized": True, "exclude_seen": False}
+    assert set(changes) == set(small.eval.model_dump())
+    prints += [judging.evaluation_fingerprint(_asked(small, **{name: value}), made) for name, value in changes.items()]
+    prints.append(judging.evaluation_fingerprint(small.model_copy(update={"seed": 1}), made))
+    path = folder / "adapter" / "README.txt"
+    path.write_text("another adapter")
+    seal(folder / "adapter")
+    prints.append(judging.evaluation_fingerprint(small, _read(folder)))
+    assert len(set(prints)) == len(prints)
+
+
+def test_each_probe_s_row_is_what_that_probe_answers(small: Params, folder: Path) -> None:
+    probes = [
+        "text",
+        "id",
+        "vectors_shuffled",
+        "vectors_zeroed",
+        "history_shuffled",
+        "history_removed",
+        "candidates_shuffled",
+    ]
+    how = _asked(small, probes=probes, draws=2)
+    found = judge(how, _read(folder), folder / "pieces")
+    assert found is not None
+    rows, sets = found.answered.predictions, found.answered.asked.sets
+    tuned = load_tuned(how.eval, _read(folder))
+    for probe in probes[:-1]:
+        expected = build_respondent(probed(probe, tuned, small.seed)).answer(sets)
+        assert rows[f"llara_{probe}"].scores.tolist() == expected.scores.tolist()
+        assert rows[f"llara_{probe}"].scores.tolist() != rows["llara"].scores.tolist()
+    shuffled = answer_shuffled(build_respondent(tuned), small.seed, sets)
+    assert rows["llara_candidates_shuffled"].scores.tolist() == shuffled.scores.tolist()
+    assert not np.allclose(shuffled.scores, rows["llara"].scores, rtol=1e-3)
+
+
+def test_the_untuned_model_is_scored_however_the_tuned_one_is_asked(small: Params, folder: Path) -> None:
+    rows = _judged(small, folder, untuned=True, method="generation").answered.predictions
+    assert rows["llara"].scores is None
+    assert rows["untuned"].scores is not None
 
 
 def test_lists_that_are_not_stored_cannot_be_asked_about(

@@ -32,6 +32,7 @@ _PROBES = "llara_core/evaluation/probes.py"
 _PIECES = "llara_core/evaluation/pieces.py"
 _PER_LIST = "llara_core/evaluation/per_list.py"
 _REPORT = "llara_core/evaluation/report.py"
+_REMARKS = "llara_core/evaluation/remarks.py"
 _SIGNIFICANCE = "llara_core/evaluation/significance.py"
 _COMPARISON = "llara_core/evaluation/comparison.py"
 _BLENDING = "llara_core/evaluation/blending.py"
@@ -368,7 +369,34 @@ _JUDGING = [
     Mutant(_PROBES, "idle probes asked", "if probe not in idle", ""),
     Mutant(_PIECES, "every process does all", "[process_index() :: n_processes()]", ""),
     Mutant(_PIECES, "answers in the order of pieces", '.select(np.argsort(np.concatenate(order), kind="stable"))', ""),
-    Mutant(_PIECES, "what is there is asked again", "if not path.is_file()", ""),
+    Mutant(_PIECES, "what is there is asked again", "if self._read(path, sets.select(rows)) is None", ""),
+    Mutant(
+        _PIECES,
+        "damaged pieces kept",
+        "            return None\n\n    def _pieces",
+        "            raise\n\n    def _pieces",
+    ),
+    Mutant(_WHOLE, "pieces of another way of asking", '"eval": params.eval.model_dump(mode="json"), ', ""),
+    Mutant(_WHOLE, "pieces of another adapter", ', "made_from": artifacts.lineage', ""),
+    Mutant(_WHOLE, "probes of nothing", "build_respondent(probed(probe, tuned, seed)).answer", "respondent.answer"),
+    Mutant(_ARTIFACTS, "untuned asked as the tuned", 'model_copy(update={"method": "scoring"})', "model_copy()"),
+    Mutant(
+        _ARTIFACTS, "untuned with layers missing", "choose_device(), None)", "choose_device(), tuned.manifest.layers)"
+    ),
+    Mutant(_REMARKS, "worse at any difference", 'gain["high"] < 0', 'gain["difference"] < 0'),
+    Mutant(
+        _REMARKS, "chance by the mean", 'llara["hit_ratio_at_1_low"] <= chance', 'llara["hit_ratio_at_1"] <= chance'
+    ),
+    Mutant(_REMARKS, "drops by the mean", 'drop["low"] <= 0', 'drop["difference"] <= 0'),
+    Mutant(_REPORT, "another cut in the catalogue", "gains(ranks, 10)", "gains(ranks, 5)"),
+    Mutant(
+        _REPORT,
+        "errors as hits",
+        "expected_calibration_error(confidence, correct)",
+        "expected_calibration_error(confidence, ~correct)",
+    ),
+    Mutant(_REPORT, "targets of neighbours", "sets.targets[first]", "sets.targets[: len(first)]"),
+    Mutant(_READER, "seen items never ranked", "exclude_seen=tuned.params.exclude_seen", "exclude_seen=True"),
     Mutant(_PIECES, "rows of one model for another", 'f"{name}-{number}.parquet"', 'f"{number}.parquet"'),
     Mutant(_PER_LIST, "ties count for the target", "ranks == 1, right)", "right, right)"),
     Mutant(_PER_LIST, "invalid answers hit", " & (matches != NONE)", ""),

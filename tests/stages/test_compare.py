@@ -1,24 +1,32 @@
 """The command on tiny folders, and on revisions of a real repository of git and DVC."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from click.testing import Result
+from dvc.repo import Repo  # here, as DVC logs to what stdout is at its import: within a command, a stream soon closed
 from typer.testing import CliRunner
 
 from llara_core.errors import LlaraError
+from llara_core.evaluation.significance import bootstrap_interval
 from llara_core.tables.predictions import Answered, Asked, write_predictions
 from stages.compare import compare
 from tests.conftest import ROOT
 from tests.evaluation.stored import make_asked, make_scored, make_written
 
 Command = Callable[..., Result]
+NOT_CACHED = (
+    "data/predictions: must be in DVC's cache, got nothing; run `dvc repro` in that revision, or `dvc fetch` where a "
+    "remote has them"
+)
 USERS = list(range(1, 31))
 
 
@@ -88,6 +96,22 @@ def test_json_says_the_same_every_time_and_by_another_seed_something_near(comman
         for seed in range(2)
     ]
     assert low == pytest.approx([pair["difference"]["low"]] * 2, abs=0.05)
+
+
+def test_the_seed_draws_other_users(command: Command) -> None:
+    _store(Path("a"), 25)
+    _store(Path("b"), 10)
+    options = ("--no-slices", "--json", "--resamples", "100", "--seed")
+    found = [json.loads(command("a", "b", *options, str(seed)).output) for seed in range(3)]
+    assert [entry["bootstrap_seed"] for entry in found] == [0, 1, 2]
+    expected = [
+        bootstrap_interval(
+            np.array([0.0] * 10 + [1.0] * 15 + [0.0] * 5), np.ones(30, int), np.random.default_rng(seed), 100
+        )[0]
+        for seed in range(3)
+    ]
+    assert len(set(expected)) == 3
+    assert [entry["pairs"][0]["difference"]["low"] for entry in found] == pytest.approx(expected)
 
 
 def test_two_models_of_one_run(command: Command) -> None:
@@ -173,6 +197,51 @@ def test_a_folder_may_have_a_strange_name(command: Command) -> None:
     assert command("a", "lr=1e-3,rank=8#2").exit_code == 0
 
 
+def test_a_folder_with_a_strange_name_may_have_a_model(command: Command) -> None:
+    _store(Path("lr=2"), 15, recommender=20)
+    _store(Path("2"), 5, recommender=10)
+    found = json.loads(command("lr=2#recommender", "x=lr=2", "2", "--json").output)
+    assert [own["name"] for own in found["variants"]] == ["lr=2#recommender", "x", "2"]
+    assert [own["mean"] for own in found["variants"]] == pytest.approx([20 / 30, 15 / 30, 5 / 30])
+    assert _error(command("lr=2#", "2")).startswith("a variant must be [NAME=]SOURCE[,SOURCE…][#MODEL], got 'lr=2#'")
+
+
+def test_one_run_named_twice_among_the_seeds_is_refused(command: Command, tmp_path: Path) -> None:
+    for name, hits in (("a", 15), ("c", 20), ("data/predictions", 10)):
+        _store(Path(name), hits)
+    _store(Path("copy"), 15)
+    assert _error(command("new=a,c,./a", "c")) == (
+        f"new: the runs of a variant must be different ones, got a and ./a, which are both {tmp_path}/a"
+    )
+    Path("link").symlink_to("a")
+    for wrong in ("new=a,link,c", "new=a,c,../" + tmp_path.name + "/a", "new=workspace,c,data/predictions"):
+        assert "the runs of a variant must be different ones, got" in _error(command(wrong, "c"))
+    assert "Runs 1 and 3 of new count alike on every list: are they one run, named twice?" in (
+        command("new=a,c,copy", "c").output
+    )
+
+
+def test_names_are_printed_as_they_are(command: Command) -> None:
+    for name, hits in (("a", 25), ("b", 10), ("c", 5)):
+        _store(Path(name), hits)
+    names = ["seed:a:x", "back\\", "[red]x[/red]\\"]
+    output = command(*(f"{name}={source}" for name, source in zip(names, "abc", strict=True))).output
+    table = [line.strip("│┃").replace("┃", "│").split("│") for line in output.splitlines()]
+    cells = [cell.strip() for row in table for cell in row]
+    differences = [f"{names[0]} − {names[1]}", f"{names[0]} − {names[2]}", f"{names[1]} − {names[2]}"]
+    # In the table of variants, and in the matrix' rows and columns; in the table of pairs, and over their slices.
+    assert [cells.count(name) for name in names] == [3, 3, 3]
+    assert [cells.count(difference) for difference in differences] == [2, 2, 2]
+
+
+def test_seven_full_commits_are_not_taken_for_a_file(command: Command) -> None:
+    _store(Path("a"), 15)
+    commits = [f"{number}" * 40 for number in range(7)]
+    for argument in (",".join(commits), "new=" + ",".join(commits)):
+        assert _error(command("a", argument)).startswith(f"{commits[0]}: must be a folder, `workspace`, or a revision")
+    assert _error(command("a", "x" * 300)).startswith("xxx")
+
+
 def _run(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
 
@@ -180,8 +249,6 @@ def _run(*words: str) -> None:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with commits of no predictions, of 10 hits and of 25, and an experiment of 18 on top."""
-    from dvc.repo import Repo
-
     root = tmp_path_factory.mktemp("repository")
     _run("git", "-C", str(root), "init", "-q")
     for key, value in (("user.name", "a"), ("user.email", "a@b.c")):
@@ -228,9 +295,46 @@ def test_revisions(command: Command, repository: Path, monkeypatch: pytest.Monke
     )
     shutil.move(repository / ".dvc/cache", repository / ".dvc/elsewhere")
     try:
-        assert _error(command("HEAD", "ten")).startswith("HEAD: data/predictions: must be in DVC's cache, got nothing")
+        assert _error(command("HEAD", "ten")) == f"HEAD: {NOT_CACHED}"
     finally:
         shutil.move(repository / ".dvc/elsewhere", repository / ".dvc/cache")
+
+
+def test_a_clone_without_the_cache(
+    command: Command, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run("git", "clone", "-q", str(repository), str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    assert _error(command("HEAD", "ten")) == f"HEAD: {NOT_CACHED}"
+    # The list of the folder's files is there, and the files aren't.
+    cache = Path(".dvc/cache/files/md5")
+    for folder in (repository / cache).rglob("*.dir"):
+        (cache / folder.parent.name).mkdir(parents=True)
+        shutil.copy(folder, cache / folder.parent.name)
+    assert _error(command("ten", "HEAD")) == f"ten: {NOT_CACHED}"
+    assert _error(command("HEAD", "nothing", "--metric", "mrr")) == f"HEAD: {NOT_CACHED}"
+    assert "this revision must hold lists.parquet there, got none" in _error(command("nothing", "HEAD"))
+
+
+def test_what_git_knows_and_is_no_commit(
+    command: Command, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = "must be a folder, `workspace`, or a revision or experiment of DVC's, got none of them: "
+    _run("git", "init", "-q", str(tmp_path))
+    assert _error(command("four-epochs", "HEAD")) == f"four-epochs: {problem}Empty git repo"
+    monkeypatch.chdir(repository)
+    for name in ("HEAD:dvc.yaml", "HEAD^{tree}"):
+        assert _error(command(name, "HEAD")) == f"{name}: {problem}it is no commit"
+
+
+def test_one_commit_by_two_names_is_refused(
+    command: Command, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    error = _error(command("new=ten,HEAD,many", "ten"))
+    assert error.startswith(
+        "new: the runs of a variant must be different ones, got HEAD and many, which are both commit"
+    )
 
 
 def test_outside_a_repository(command: Command, tmp_path: Path) -> None:
@@ -250,3 +354,22 @@ def test_the_program_ends_with_status_1_and_one_line_and_needs_neither_torch_nor
     loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert "llara_core.evaluation.significance" in loaded
     assert not loaded & {"torch", "transformers", "peft", "dvc"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_any_encoding_of_the_terminal(tmp_path: Path, encoding: str) -> None:
+    for name, hits in (("a", 25), ("b", 10)):
+        _store(tmp_path / name, hits)
+
+    def start(*arguments: str) -> str:
+        program = [sys.executable, "-m", "stages.compare", *arguments]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, env=environment)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode(encoding)
+
+    assert "naïve is better than b by 0.5000".encode(encoding, "replace").decode(encoding) in start("naïve=a", "b")
+    found = json.loads(start("naïve=a", "b", "--json"))
+    assert found["variants"][0]["name"] == "naïve"
+    assert list(found["pairs"][0]["slices"]["history_length"]) == ["10–19"]
+    assert "--metric" in start("--help")

@@ -84,6 +84,18 @@ def _rewrite(path: Path, **columns: list) -> None:
         ({"matched_item": [2, 2, 1]}, "row 1: matched_item must be one of the candidates where match isn't none"),
         ({"match": ["none", "scored", "scored"]}, "row 0: matched_item must be .* 0 where it is, got 2 with none"),
         ({"target_rank": [1, 1, 2]}, "target_rank must be the target's rank by scores"),
+        ({"matched_item": [2, 1, 1]}, "row 1: matched_item must have the best score, got 1"),
+        ({"scores": [[np.nan, 1.0], [2.0, 1.0], [2.0, 1.0]]}, "row 0: matched_item must have the best score, got 2"),
+        ({"scores": [[], [], []]}, "row 0: matched_item must have the best score, got 2"),
+        (
+            {"catalogue_rank": [1, 1, 1]},
+            "catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none",
+        ),
+        ({"top": [[3], [3], [2]]}, "catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none"),
+        (
+            {"catalogue_rank": [1, 2, 1], "top": [[3], [1], [1]]},
+            "row 2: catalogue_rank must be 1 for the first of top, got 1 there",
+        ),
         ({"scores": [[1.0], [1.0], [1.0]]}, "scores must be of no candidate or of all 2, got 1"),
         ({"scores": [[1.0, 2.0], [1.0], [1.0, 2.0]]}, r"scores must have one size in all rows, got \[1, 2\]"),
     ],

@@ -47,7 +47,9 @@ def sets() -> CandidateSets:
 def respond(
     make_model: Make, params: Params, writer: PromptWriter, encoder: PromptEncoder, tmp_path: Path
 ) -> Callable[..., tuple[StreamRespondent, StreamModel]]:
-    def build(mode: Mode = "hybrid", batch_size: int = 2) -> tuple[StreamRespondent, StreamModel]:
+    def build(
+        mode: Mode = "hybrid", batch_size: int = 2, *, exclude_seen: bool = True
+    ) -> tuple[StreamRespondent, StreamModel]:
         model = make_model(0.0)
         manifest = AdapterManifest(
             llm=BASE,
@@ -64,7 +66,7 @@ def respond(
         items = Items(titles, titles, np.zeros(8, dtype=np.int32))
         sequences = make_sequences([[5, 7, 8, 4, 6], [1, 2]], ["test", "test"])
         tables = Processed(items, sequences, None)
-        how = params.eval.model_copy(update={"mode": mode, "batch_size": batch_size})
+        how = params.eval.model_copy(update={"mode": mode, "batch_size": batch_size, "exclude_seen": exclude_seen})
         [recommender] = model._teacher
         tuned = Tuned(
             model.hybrid,
@@ -114,6 +116,24 @@ def test_the_candidate_of_the_highest_score_is_the_answer(
         assert found.scores[row].tolist() == pytest.approx(among, rel=1e-4)
         assert found.matched_items[row] == candidates[int(np.argmax(among))]
         assert found.answers[row] == TITLES[found.matched_items[row]]
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_targets_are_ranked_among_all_items(
+    respond: Callable[..., tuple[StreamRespondent, StreamModel]],
+    histories: HistoryEncoder,
+    sets: CandidateSets,
+    exclude_seen: bool,
+) -> None:
+    respondent, model = respond(exclude_seen=exclude_seen)
+    found = respondent.answer(sets)
+    cases = (([7, 8, 4], [5, 7, 8, 4], 6), ([7, 8, 4], [5, 7, 8, 4], 6), ([0, 0, 1], [1], 2))
+    for row, (shown, had, target) in enumerate(cases):
+        scores = _slow_scores(model, histories, np.array(shown), "hybrid")
+        rivals = [item for item in range(1, 9) if not (exclude_seen and item in had)]
+        order = sorted(rivals, key=lambda item: -scores[item])
+        assert found.catalogue_ranks[row] == 1 + order.index(target)
+        assert [item for item in found.top[row].tolist() if item] == order
 
 
 def test_a_head_that_does_not_fit_is_refused(respond: Callable[..., tuple[StreamRespondent, StreamModel]]) -> None:
