@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from llara_core.errors import DataError
 from llara_core.objectives.stream.validation import ValidationTask, expected_hits, validation_task
-from llara_core.params.sections import Candidates, Draws
+from llara_core.params.sections import AllPositions, Candidates, Draws
 from llara_core.tables.sequences import Sequences
 from tests.factories import make_sequences
 
 LENGTHS = np.array([0, 2, 3, 5, 2, 4, 3, 2, 2])
-CANDIDATES = Candidates(size=3, negatives="outside_history", draws=Draws(validation=1, test=1))
+NO_OTHERS = AllPositions(limit=1, draws=0)
+CANDIDATES = Candidates(
+    seed=0, size=3, negatives="outside_history", draws=Draws(validation=1, test=1), all_positions=NO_OTHERS
+)
 
 
 def _task(sequences: Sequences, n_positions: int = 99, budget: int = 14) -> ValidationTask:
