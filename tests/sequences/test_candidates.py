@@ -13,7 +13,7 @@ from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.negatives import draw_candidates, items_never_negative
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
 from llara_core.sequences.windows import Examples
-from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.candidates import CandidateSets, Scope
 from llara_core.tables.sequences import Sequences
 from tests.factories import make_sequences
 
@@ -87,19 +87,25 @@ def _many_sets(n_users: int, n_draws: int) -> tuple[Sequences, CandidateSets]:
     lists = [generator.choice(np.arange(1, 101), size=4, replace=False).tolist() for _ in range(n_users)]
     sequences = make_sequences(lists, ["validation"] * 10 + ["test"] * (n_users - 10))
     params = Candidates(
-        seed=0, size=20, negatives="outside_history", draws=Draws(validation=1, test=n_draws), all_positions=NO_OTHERS
+        seed=0,
+        size=20,
+        negatives="outside_history",
+        draws=Draws(validation=1, test=n_draws),
+        all_positions=AllPositions(limit=1000, draws=n_draws),
     )
     return sequences, build_candidate_sets(sequences, 100, params, 10, 3)
 
 
-def test_the_list_does_not_give_the_target_away() -> None:
+@pytest.mark.parametrize("scope", ["last", "all"])
+def test_the_list_does_not_give_the_target_away(scope: Scope) -> None:
     """Lookups that never see the history, learnt on half of the users, score at chance on the other half.
 
     Targets are as popular as negatives here, so that only the way the lists are drawn could help. The last lookup is
     the one that wins where the draw is seeded by the target: the same target would always bring the same companions.
     """
     _, sets = _many_sets(610, 5)
-    test = sets.of("test")
+    test = sets.of("test", scope)
+    assert len(test) == 600 * 5
     learn, judge = test.select(test.user_ids % 2 == 0), test.select(test.user_ids % 2 == 1)
     best_place = Counter(learn.target_indices.tolist()).most_common(1)[0][0]
     frequency = Counter(learn.targets.tolist())
@@ -132,7 +138,7 @@ def test_sets_of_one_example_differ_in_negatives_but_share_the_target() -> None:
     assert first.draws.tolist() == [0, 1, 2, 3]
     assert len(set(first.targets.tolist())) == 1
     assert len({tuple(sorted(row)) for row in first.candidates.tolist()}) == 4
-    assert len(np.unique(sets.example_ids)) == 30
+    assert len(np.unique(sets.example_ids)) == 2 * 30
 
 
 def test_random_words_are_a_function_of_their_coordinates() -> None:
