@@ -221,6 +221,9 @@ def test_all_positions_are_asked_about(small: Params, folder: Path) -> None:
     assert sets.positions.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
     assert found.answered.asked.sets.digest == sets.digest
     assert {len(predictions.answers) for predictions in found.answered.predictions.values()} == {8}
+    # As a whole, and not in pieces of an example each.
+    again = build_respondent(load_tuned(_asked(small, draws=2).eval, _read(folder))).answer(sets)
+    np.testing.assert_allclose(again.scores, found.answered.predictions["llara"].scores, rtol=1e-4, atol=1e-5)
 
 
 def test_so_many_positions_are_drawn_as_the_limit_says(small: Params, folder: Path) -> None:

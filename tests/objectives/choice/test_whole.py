@@ -12,7 +12,9 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from llara_core.errors import ArtifactError, ModelError
+from llara_core.evaluation.artifacts import load_tuned, read_artifacts
 from llara_core.finetuning import tuning
+from llara_core.objectives.asking import build_respondent
 from llara_core.objectives.choice.objective import ChoiceObjective, validation_prompts
 from llara_core.objectives.choice.prompts import pad_choices
 from llara_core.params.objectives import ObjectiveChoice
@@ -20,6 +22,7 @@ from llara_core.params.objectives import Ridge as RidgeParams
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
+from tests.factories import make_sequences
 from tests.objectives.stream.test_whole import LENGTH, LISTS, _judge, _run, make_params  # noqa: F401
 
 Make = Callable[..., Params]
@@ -93,6 +96,10 @@ def test_what_is_judged_is_what_was_tuned(
             scores = model.maps.item(states[slots]) @ model.maps.user(states[-1])
         np.testing.assert_allclose(found.answered.predictions["llara"].scores[row], scores, rtol=1e-4, atol=1e-5)
         assert found.answered.predictions["llara"].matched_items[row] == candidates[int(scores.argmax())]
+    # As a whole, and not in pieces of an example each.
+    made = read_artifacts(*(tmp_path / name for name in ("", "recommender", "embeddings", "adapter")))
+    again = build_respondent(load_tuned(params.eval, made)).answer(sets)
+    np.testing.assert_allclose(again.scores, found.answered.predictions["llara"].scores, rtol=1e-4, atol=1e-5)
     assert set(tuned.head) == {"user.weight", "user.bias", "item.weight", "item.bias"}
     assert "llara_with_recommender" in found.answered.predictions
     assert tuned.report["validation"]["hit_ratio_at_1"]["tuned"] == pytest.approx(objective.validate())
@@ -219,3 +226,16 @@ def _held_out_negatives(params: Params, rule: Any, tables: Any, seed: int) -> li
         assert not negatives & set(LISTS[row][:-1])
         found += [(row, item) for item in negatives if item == LISTS[row][-1]]
     return found
+
+
+def test_what_a_validation_user_has_is_no_negative_of_his(params: Params) -> None:
+    """He has five of eight items, so that a list of four holds the target and the three others."""
+    sequences = make_sequences([[1, 2, 3], [4, 5, 6, 7, 8]], ["train", "validation"])
+    rule = params.candidates.model_copy(update={"size": 4, "negatives": "outside_history"})
+    split = params.split.model_copy(update={"min_history": 1, "history_length": 3})
+    how = params.model_copy(update={"candidates": rule, "split": split})
+    tables = SimpleNamespace(sequences=sequences, items=range(8))
+    asked = validation_prompts(SimpleNamespace(params=how, tables=tables), 99)
+    assert [question.target for question in asked] == [5, 6, 7, 8]
+    for question in asked:
+        assert sorted(question.candidates) == [1, 2, 3, question.target]

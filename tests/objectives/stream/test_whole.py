@@ -25,6 +25,7 @@ from llara_core.finetuning import tuning
 from llara_core.finetuning.tuning import Tuned, tune
 from llara_core.finetuning.watch import Watch
 from llara_core.hybrid.adapter import save_adapter
+from llara_core.objectives.step_plan import StepPlan
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.objective import StreamObjective
 from llara_core.params.objectives import TitleVectors
@@ -488,3 +489,31 @@ def test_a_step_without_targets_teaches_nothing_and_is_no_reason_to_stop(
     assert len(losses) == 12
     assert 0.0 in losses
     assert all(np.isfinite(losses))
+
+
+def test_so_many_positions_are_validated(tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    found: list[int] = []
+    original = tuning.build_objective
+
+    def note(name: str, sources: Any) -> StreamObjective:
+        built = original(name, sources)
+        found.append(len(built._validation.targets))
+        return built
+
+    for positions in (2, 9):
+        (tmp_path / str(positions)).mkdir()
+        validation = make_params().objectives.stream.validation.model_copy(update={"positions": positions})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tuning, "build_objective", note)
+            _run(tmp_path / str(positions), make_params(validation=validation))
+    assert found == [2, 5]  # five users have one
+
+
+def test_a_mode_that_comes_after_the_weights_that_are_kept_is_none_of_theirs(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StepPlan, "mode", lambda self, step: "hybrid" if step <= 6 else "text")
+    monkeypatch.setattr(Watch, "best_step", property(lambda self: min(self.scores)))
+    tuned, *_ = _run(tmp_path, _linear(make_params))
+    assert {row["mode"] for row in tuned.curve} == {"hybrid", "text"}
+    assert tuned.manifest.modes == ["hybrid"]
