@@ -48,10 +48,28 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/objectives/stream/test_whole.py",
         "tests/evaluation/test_whole.py",
     ],
-    "llara_core/objectives/asking.py": ["tests/objectives", "tests/evaluation"],
-    "llara_core/evaluation/artifacts.py": ["tests/objectives/stream/test_whole.py", "tests/evaluation"],
-    "llara_core/evaluation/judging.py": ["tests/objectives/stream/test_whole.py", "tests/evaluation"],
-    "llara_core/evaluation": ["tests/evaluation"],
+    "llara_core/objectives/asking.py": [
+        "tests/objectives/stream/test_respondent.py",
+        "tests/evaluation/test_whole.py",
+        "tests/evaluation/test_probes.py",
+    ],
+    "llara_core/objectives/answer/respondent.py": ["tests/evaluation/test_whole.py"],
+    "llara_core/evaluation/artifacts.py": ["tests/evaluation/test_whole.py", "tests/objectives/stream/test_whole.py"],
+    "llara_core/evaluation/judging.py": ["tests/evaluation/test_whole.py", "tests/objectives/stream/test_whole.py"],
+    "llara_core/evaluation/probes.py": ["tests/evaluation/test_probes.py", "tests/evaluation/test_whole.py"],
+    "llara_core/evaluation/pieces.py": ["tests/evaluation/test_pieces.py"],
+    "llara_core/evaluation/per_list.py": ["tests/evaluation/test_per_list.py"],
+    "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
+    "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
+    "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
+    "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py"],
+    "llara_core/evaluation": [  # statistics, metrics and blending: the fast ones
+        "tests/evaluation/test_intervals.py",
+        "tests/evaluation/test_judging.py",
+        "tests/evaluation/test_choosing.py",
+        "tests/evaluation/test_blending.py",
+        "tests/evaluation/test_whole.py",
+    ],
 }
 PROCESSES = 2
 TIMEOUT = 600  # seconds for the tests of one mutant
