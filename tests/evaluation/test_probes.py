@@ -115,6 +115,11 @@ def test_a_shuffled_history_depends_on_itself_alone(rows: list[list[int]], seed:
         assert shuffle_histories(shown[[i]], seed)[0].tolist() == found[i].tolist()
 
 
+def test_each_history_has_an_order_of_its_own() -> None:
+    shown = np.arange(1, 101).reshape(20, 5)
+    assert len({tuple(np.argsort(row)) for row in shuffle_histories(shown, 0)}) > 10
+
+
 class _LikesLargeNumbers(Respondent):
     """Scores an item by its number, and remembers what it was asked."""
 

@@ -174,28 +174,26 @@ def test_agreement_under_shuffled_lists(answered: Answered) -> None:
 
 
 def test_values_that_tell_lists_and_models_apart() -> None:
-    """Four lists whose targets stand at places 1, 2, 3 and 1; right in the first two."""
+    """Four lists whose targets stand at places 1, 2, 3 and 1; right in all but the last. User 3 comes first, with two."""
     items = replace(ITEMS, n_train=np.array([8, 0, 0, 30, 5, 6, 2, 3, 9, 1], dtype=np.int32))
-    asked = make_asked([1, 2, 3, 3], [0, 0, 0, 1])
-    places = np.array([0, 1, 2, 0])
-    targets = asked.sets.candidates[np.arange(4), places]
+    asked = make_asked([3, 3, 1, 2], [0, 1, 0, 0])
+    targets = asked.sets.candidates[np.arange(4), [0, 1, 2, 0]]
     asked = replace(asked, sets=replace(asked.sets, targets=targets))
-    scores = np.array([[2, 0, 0], [0, 2, 0], [0, 2, 0], [0, 0, 2]], dtype=np.float32) * np.log(4, dtype=np.float32)
+    scores = np.array([[2, 0, 0], [0, 2, 0], [0, 0, 2], [0, 2, 0]], dtype=np.float32) * np.log(4, dtype=np.float32)
     best = np.take_along_axis(asked.sets.candidates, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
-    top = np.array([[1, 4], [int(targets[1]), 1], [6, 9], [6, 9]])
-    ranks = np.array([9, 1, 7, 7])
-    scored = Predictions([""] * 4, [SCORED] * 4, best, scores).with_ranking(ranks, top)
+    top = np.array([[6, 9], [6, 9], [int(targets[2]), 1], [1, 4]])
+    scored = Predictions([""] * 4, [SCORED] * 4, best, scores).with_ranking(np.array([7, 7, 1, 9]), top)
     entry = details(Answered(asked, {"llara": scored}), items, 40, VECTORS)["models"]["llara"]
-    assert [(row["place"], row["hit_ratio_at_1"]) for row in entry["by_place"]] == [(1, 0.5), (2, 1), (3, 0)]
+    assert [(row["place"], row["hit_ratio_at_1"]) for row in entry["by_place"]] == [(1, 0.5), (2, 1), (3, 1)]
     sure = 16 / 18  # softmax of 2 log 4, 0 and 0
-    assert entry["calibration"]["ece"] == pytest.approx(sure - 0.5)
-    assert [(row["n_examples"], row["accuracy"]) for row in entry["calibration"]["bins"]] == [(4, 0.5)]
+    assert entry["calibration"]["ece"] == pytest.approx(sure - 0.75)
+    assert [(row["n_examples"], row["accuracy"]) for row in entry["calibration"]["bins"]] == [(4, 0.75)]
     assert entry["catalogue"]["ndcg_at_10"] == pytest.approx((1 / np.log2(10) + 1 + 1 / 3) / 3)
-    recommended = entry["recommended"]
-    first = np.array([0, 1, 2])
+    first = np.array([2, 3, 0])  # of users 1, 2 and 3
     expected = list_report(top[first], targets[first], items.popularity, 10, np.array([1, 2, 3]), VECTORS, 40)
+    recommended = entry["recommended"]
     assert recommended == expected
-    assert recommended["serendipity"] > 0  # the second user's first item is right
+    assert recommended["serendipity"] > 0  # the first user's first item is right
     assert recommended["gini"] != pytest.approx(gini(top, 10))  # which would count the third user's twice
     assert recommended["novelty"] == pytest.approx(novelty(top[first], items.popularity, 40).mean())
 

@@ -284,6 +284,12 @@ def test_each_probe_s_row_is_what_that_probe_answers(small: Params, folder: Path
     assert not np.allclose(shuffled.scores, rows["llara"].scores, rtol=1e-3)
 
 
+def test_the_untuned_model_has_all_its_layers(small: Params, folder: Path) -> None:
+    tuned = load_tuned(_asked(small).eval, _read(folder))
+    shallow = replace(tuned, manifest=tuned.manifest.model_copy(update={"layers": 1}))  # as of a stream
+    assert len(load_untuned(shallow)._tuned.hybrid.llm.model.layers) == 2
+
+
 def test_the_untuned_model_is_scored_however_the_tuned_one_is_asked(small: Params, folder: Path) -> None:
     rows = _judged(small, folder, untuned=True, method="generation").answered.predictions
     assert rows["llara"].scores is None
