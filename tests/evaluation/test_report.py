@@ -174,7 +174,7 @@ def test_agreement_under_shuffled_lists(answered: Answered) -> None:
 
 
 def test_values_that_tell_lists_and_models_apart() -> None:
-    """Four lists whose targets stand at places 1, 2, 3 and 1; right in all but the last. User 3 comes first, with two."""
+    """Four lists whose targets stand at places 1, 2, 3 and 1; right in all but the last. User 3 has the first two."""
     items = replace(ITEMS, n_train=np.array([8, 0, 0, 30, 5, 6, 2, 3, 9, 1], dtype=np.int32))
     asked = make_asked([3, 3, 1, 2], [0, 1, 0, 0])
     targets = asked.sets.candidates[np.arange(4), [0, 1, 2, 0]]
