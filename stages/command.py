@@ -23,6 +23,10 @@ def run(command: Callable[..., None]) -> None:
     app.command()(command)
     try:
         app()
+    except SystemExit as ended:  # as Typer ends every program
+        if not ended.code:
+            _leave_other_processes()
+        raise
     except LlaraError as error:
         _fail(str(error))
     except OSError as error:
@@ -36,6 +40,13 @@ def run(command: Callable[..., None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _leave_other_processes() -> None:
+    """Take leave of processes that this one worked with: threads that listen to them would abort the program's end."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _fail(message: str) -> None:

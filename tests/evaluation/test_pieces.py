@@ -127,6 +127,7 @@ _WAIT = """
 import sys
 import time
 from pathlib import Path
+import torch
 from llara_core.evaluation import pieces
 from llara_core.runtime.compute import is_main_process, wait_for_all
 from tests.evaluation.test_pieces import _Model, _sets
@@ -138,6 +139,7 @@ kept.work("a", _Model(), _sets())
 wait_for_all()
 if is_main_process():
     kept.collect("a", _sets())
+torch.distributed.destroy_process_group()
 """
 
 

@@ -29,6 +29,8 @@ rank = trainer.accelerator.process_index
 save_file(trained(trainer.model), Path(sys.argv[1]) / f"weights-{rank}.safetensors")
 if rank == 0:
     (Path(sys.argv[1]) / "logs.json").write_text(json.dumps(logs_of(trainer)))
+trainer.accelerator.wait_for_everyone()
+trainer.accelerator.state.destroy_process_group()
 """
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,13 @@ from llara_core.recommenders import training
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints
 from tests.finetuning.runs import StopAt, make_model, make_plan, make_recipe, make_trainer, measured, trained, watch_of
 from tests.recommenders.test_training import KilledError, train
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _leave_in_order() -> Iterator[None]:
+    """Threads that listen to the other process would abort this one's end."""
+    yield
+    torch.distributed.destroy_process_group()
 
 
 def test_a_resumed_training_with_dropout_is_the_uninterrupted_one(tokenizer: PreTrainedTokenizerFast) -> None:

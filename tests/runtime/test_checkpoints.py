@@ -102,6 +102,8 @@ for step in range(1, 41):
                 raise InterruptedError
     except InterruptedError:
         pass
+accelerator.wait_for_everyone()
+accelerator.state.destroy_process_group()
 """
 
 
