@@ -26,11 +26,12 @@ from llara_core.params.recommenders import Recommender
 from llara_core.recommenders.dropout import BatchDropout
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
-from llara_core.recommenders.ranking import neural_scorer, ranks, score_candidates
+from llara_core.recommenders.ranking import neural_scorer, score_candidates
 from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.compute import seed_torch
 from llara_core.sequences.windows import all_positions, histories, targets, training_bounds
+from llara_core.tables.candidates import target_ranks
 from llara_core.tables.processed import read_processed
 from llara_core.tables.sequences import Sequences
 from stages.paths import PROCESSED
@@ -86,7 +87,12 @@ def _hit_ratio(sequences: Sequences, n_items: int, history: int) -> Callable[[Se
         ]
     )
     order, first = np.arange(len(sets)), np.zeros(len(sets), dtype=np.int64)
-    return lambda model: float((ranks(score_candidates(neural_scorer(model), shown, order, sets), first) == 1).mean())
+
+    def hit_ratio(model: SequentialRecommender) -> float:
+        scores = score_candidates(neural_scorer(model), shown, order, sets)
+        return float((target_ranks(scores, first) == 1).mean())
+
+    return hit_ratio
 
 
 def _build(recipe: Recommender, n_items: int, params: Params) -> SequentialRecommender:

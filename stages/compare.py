@@ -35,7 +35,7 @@ def compare(
     ],
     metric: Annotated[str, typer.Option(help="What is compared, a value a list.")] = "hit_ratio_at_1",
     model: Annotated[str, typer.Option(help="Whose predictions.")] = "llara",
-    slices: Annotated[bool, typer.Option(help="Also by shown history and popularity of the target.")] = True,
+    slices: Annotated[bool, typer.Option(help="Also by the items before the target, and by its popularity.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = RESAMPLES,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,

@@ -60,7 +60,7 @@ def _evaluate(params: Params, *, fresh: bool) -> bool:
 
 
 def _write(judged: "Judged", artifacts: "Artifacts") -> None:
-    from llara_core.evaluation.plots import overlap, plot_rows
+    from llara_core.evaluation.plots import plot_rows
     from llara_core.evaluation.remarks import remarks
     from llara_core.evaluation.report import details, headline
     from llara_core.tables.predictions import write_predictions
@@ -68,7 +68,6 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     tables, answered = artifacts.tables, judged.answered
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
-    found["overlap"] = overlap(answered, "llara", "recommender")
     sets = answered.asked.sets
     found["remarks"] = remarks(found, sets.candidates.shape[1], sets.scopes[0])
     rows, matter = plot_rows(found), headline(answered, judged.weight)  # all that can fail comes before what is written

@@ -6,6 +6,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
 from llara_core.params.datasets import Filters
+from llara_core.tables.candidates import CandidateSets, Scope
 from llara_core.tables.sequences import Sequences
 
 KEEP_ALL = Filters(
@@ -34,6 +35,24 @@ def make_sequences(lists: list[list[int]], splits: list[str]) -> Sequences:
         item_ids=np.concatenate(lists).astype(np.int32),
         timestamps=np.arange(lengths.sum()),
     )
+
+
+def make_sets(
+    *,
+    example_ids: list[int],
+    draws: list[int],
+    user_ids: list[int],
+    positions: list[int],
+    targets: list[int],
+    candidates: list[list[int]],
+    split: str = "test",
+    scope: Scope = "last",
+) -> CandidateSets:
+    """Candidate sets of one split and scope."""
+    names = [np.full(len(targets), name, dtype=object) for name in (split, scope)]
+    numbers = (np.array(column, dtype=np.int32) for column in (positions, targets, candidates))
+    first = (np.array(column, dtype=np.int32) for column in (example_ids, draws, user_ids))
+    return CandidateSets(*first, *names, *numbers)
 
 
 SENTENCEPIECE = ("prepend", "first", "always", "transformers")

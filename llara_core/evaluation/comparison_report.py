@@ -172,5 +172,5 @@ def _notes(variants: Sequence[Variant]) -> list[str]:
         if len(variant.values) == 2:
             notes.append(f"Two runs of {variant.name} hardly show their spread: three or more do.")
     if any(variant.asked.digest != variants[0].asked.digest for variant in variants):
-        notes.append(f"Histories or training counts differ between variants: slices are {variants[0].name}'s.")
+        notes.append(f"Training counts differ between variants: slices are {variants[0].name}'s.")
     return notes

@@ -124,8 +124,8 @@ def _add_others(
     """Add all other models' answers to `found`; return the weight that is best for answers `known` on validation."""
     tables, length = artifacts.tables, artifacts.manifest.history_length
     titles, scorers = tables.items.titles_by_id, _scorers(params, artifacts)
+    shown = unique_histories(tables.sequences, sets, length)
     for name, score in scorers.items():
-        shown = unique_histories(tables.sequences, sets, length)
         found[name] = answer_by_catalogue(score, tables, sets, *shown, exclude_seen=params.eval.exclude_seen)
     found["random"] = best_of(sets.candidates, _guess(sets, params.seed), titles)
     ours, theirs = found[LLARA].scores, found[RECOMMENDER].scores

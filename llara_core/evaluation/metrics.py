@@ -13,11 +13,8 @@ def answer_metrics(correct: np.ndarray, valid: np.ndarray, users: np.ndarray) ->
         valid: [R] bool, whether the answer names exactly one candidate.
         users: [R] ids; a user's draws count as one cluster.
     """
-    share, low, high = share_with_interval(correct & valid, users)
     return {
-        "hit_ratio_at_1": share,
-        "hit_ratio_at_1_low": low,
-        "hit_ratio_at_1_high": high,
+        **named_mean("hit_ratio_at_1", correct & valid, users),
         "valid_ratio": float(valid.mean()),
         "n_examples": len(correct),
         "n_users": len(np.unique(users)),

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from llara_core.errors import ArtifactError, ParamsError
+from llara_core.recommenders.rank_metrics import gains
 from llara_core.tables.predictions import NONE, SCORED, Asked, Predictions
 
 PerList = Callable[[Predictions, Asked], np.ndarray]
@@ -44,8 +45,7 @@ def _hit(cut: int, predictions: Predictions, asked: Asked) -> np.ndarray:
 
 def _discounted_gain(cut: int, predictions: Predictions, asked: Asked) -> np.ndarray:
     """[R] nDCG of one relevant candidate: the ideal gain is 1."""
-    ranks = _ranks(predictions, asked)
-    return np.where(ranks <= cut, 1 / np.log2(ranks + 1), 0.0)
+    return gains(_ranks(predictions, asked), cut)
 
 
 def _reciprocal_rank(predictions: Predictions, asked: Asked) -> np.ndarray:

@@ -1,11 +1,6 @@
-"""Rows of the CSV files that DVC plots: from the details of a report, and from stored answers."""
+"""Rows of the CSV files that DVC plots, from the details of a report."""
 
 from typing import Any
-
-import numpy as np
-
-from llara_core.evaluation.per_list import metric
-from llara_core.tables.predictions import Answered
 
 Rows = list[dict[str, Any]]
 _RATIO = "hit_ratio_at_1"
@@ -28,20 +23,6 @@ def plot_rows(details: dict[str, Any]) -> dict[str, Rows]:
         for row in entry.get("calibration", {"bins": []})["bins"]
     ]
     return rows
-
-
-def overlap(answered: Answered, first: str, second: str) -> dict[str, float]:
-    """Shares of lists where both models hit, only one, or none; `either` is what choosing between them can reach."""
-    hits = metric(_RATIO)
-    ours, theirs = (hits(answered.predictions[name], answered.asked).astype(bool) for name in (first, second))
-    shares = {
-        "both": ours & theirs,
-        f"only_{first}": ours & ~theirs,
-        f"only_{second}": ~ours & theirs,
-        "neither": ~ours & ~theirs,
-        "either": ours | theirs,
-    }
-    return {name: float(np.mean(values)) for name, values in shares.items()}
 
 
 def _row(model: str, entry: dict[str, Any], **which: Any) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from llara_core.evaluation.metrics import answer_metrics
-from llara_core.evaluation.statistics import mean_with_interval
-from llara_core.recommenders.ranking import Scorer, gains, ranks, score_candidates
+from llara_core.evaluation.metrics import answer_metrics, named_mean
+from llara_core.recommenders.rank_metrics import gains
+from llara_core.recommenders.ranking import Scorer, score_candidates
 from llara_core.sequences.windows import unique_histories
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.sequences import Sequences
@@ -27,15 +27,12 @@ def candidate_metrics(
         sets: R candidate sets.
         history_length: the latest items that are shown.
     """
-    return rank_metrics(ranks(list_scores(score, sequences, sets, history_length), sets.target_indices), sets.user_ids)
+    return rank_metrics(sets.ranks(list_scores(score, sequences, sets, history_length)), sets.user_ids)
 
 
 def rank_metrics(rank: np.ndarray, users: np.ndarray) -> dict[str, float | int]:
     """HitRatio@1 and NDCG@10 of targets' ranks [R], with 95 % intervals over users [R]."""
-    mean, low, high = mean_with_interval(gains(rank, 10), users)
     return {
         **answer_metrics(rank == 1, np.ones(len(rank), dtype=bool), users),
-        "ndcg_at_10": mean,
-        "ndcg_at_10_low": low,
-        "ndcg_at_10_high": high,
+        **named_mean("ndcg_at_10", gains(rank, 10), users),
     }

@@ -11,7 +11,7 @@ from llara_core.evaluation.metrics import named_mean
 from llara_core.evaluation.per_list import METRICS, metric
 from llara_core.evaluation.slices import slices_of
 from llara_core.evaluation.statistics import difference_with_interval
-from llara_core.recommenders.ranking import gains
+from llara_core.recommenders.rank_metrics import gains
 from llara_core.tables.items import Items
 from llara_core.tables.predictions import WHOLE, Answered, Asked, Predictions
 
@@ -42,7 +42,7 @@ def headline(answered: Answered, weight: float | None) -> Metrics:
 
 
 def details(answered: Answered, items: Items, n_training_users: int, vectors: np.ndarray) -> Metrics:
-    """By model, all that its answers can tell; and by pairs of models, paired differences.
+    """By model, all that its answers can tell; by pairs of models, paired differences; overlap of hits.
 
     Args:
         answered: the lists and all answers.
@@ -71,7 +71,10 @@ def details(answered: Answered, items: Items, n_training_users: int, vectors: np
         users = answered.asked.sets.user_ids
         found["llara_candidates_shuffled"]["same_choice"] = order_agreement(chosen, shuffled.matched_items, users)
         del found["llara_candidates_shuffled"]["by_place"]  # by the stored place, which it wasn't shown
-    return {"models": found, "differences": differences(answered)}
+    report = {"models": found, "differences": differences(answered)}
+    if {"llara", "recommender"} <= answered.predictions.keys():
+        report["overlap"] = overlap(answered, "llara", "recommender")
+    return report
 
 
 def differences(answered: Answered) -> Metrics:
@@ -85,6 +88,20 @@ def differences(answered: Answered) -> Metrics:
             mean, low, high = difference_with_interval(values[ours], values[other], asked.sets.user_ids)
             found[f"{ours} - {other}"] = {"difference": mean, "low": max(low, -1.0), "high": min(high, 1.0)}
     return found
+
+
+def overlap(answered: Answered, first: str, second: str) -> dict[str, float]:
+    """Shares of lists where both models hit, only one, or none; `either` is what choosing between them can reach."""
+    hits = metric("hit_ratio_at_1")
+    ours, theirs = (hits(answered.predictions[name], answered.asked).astype(bool) for name in (first, second))
+    shares = {
+        "both": ours & theirs,
+        f"only_{first}": ours & ~theirs,
+        f"only_{second}": ~ours & theirs,
+        "neither": ~ours & ~theirs,
+        "either": ours | theirs,
+    }
+    return {name: float(np.mean(values)) for name, values in shares.items()}
 
 
 def _among_candidates(predictions: Predictions, asked: Asked) -> Metrics:

@@ -139,6 +139,10 @@ def _require_bare_placeholders(template: str) -> str:
     return template
 
 
+Mode = Literal["hybrid", "text", "id"]
+"""How a prompt shows its items: by title and behavioural token, by title alone, or by behavioural token alone."""
+
+
 class Prompt(Section):
     """Prompt texts. A template uses {history} and {candidates}, and may use {n_candidates} and the nouns.
 
@@ -189,9 +193,8 @@ class Train(Section):
     workers: Count
 
 
-Shown = Literal["text", "id", "hybrid"]
 Changed = Literal["vectors_shuffled", "vectors_zeroed", "history_shuffled", "history_removed", "candidates_shuffled"]
-Probe = Literal[Shown, Changed]
+Probe = Literal[Mode, Changed]
 
 
 class Eval(Section):
@@ -220,7 +223,7 @@ class Eval(Section):
     probes: list[Probe]
     untuned: bool
     method: Literal["scoring", "generation", "constrained"]
-    mode: Literal["as_trained", "hybrid", "text", "id"]
+    mode: Literal["as_trained"] | Mode
     draws: PositiveInt
     template: Count
     batch_size: PositiveInt

@@ -9,7 +9,8 @@ from llara_core.pretraining.tasks import training_sequences, validation_task
 from llara_core.recommenders.losses.objective import Objective
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.recommenders.progress import Progress
-from llara_core.recommenders.ranking import ndcg, neural_scorer, rank_catalogue
+from llara_core.recommenders.rank_metrics import ndcg
+from llara_core.recommenders.ranking import neural_scorer, rank_catalogue
 from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.compute import choose_device, seed_torch

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Formatter
-from typing import Literal, Self
+from typing import Self
 
 from llara_core.params.datasets import Nouns
-from llara_core.params.sections import Prompt
+from llara_core.params.sections import Mode, Prompt
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,6 @@ class ItemSlot:
 
 
 Segment = Text | ItemSlot
-Mode = Literal["hybrid", "text", "id"]
-"""How a prompt shows its items: by title and behavioural token, by title alone, or by behavioural token alone."""
 
 
 def latest_mode(modes: Sequence[Mode]) -> Mode:

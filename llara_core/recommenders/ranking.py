@@ -9,6 +9,7 @@ from torch import Tensor
 
 from llara_core.errors import DataError
 from llara_core.recommenders.model import SequentialRecommender
+from llara_core.recommenders.rank_metrics import hit_ratio, ndcg
 from llara_core.tables.items import PADDING_ID
 
 # Scores [E, n + 1] of every item as the next one after histories [E, L] (padded on the left with 0); padding has -inf.
@@ -146,27 +147,6 @@ def score_candidates(score: Scorer, histories: np.ndarray, example: np.ndarray, 
         scores = score(histories[chunk]).cpu().numpy()
         found[sets] = scores[(example[sets] - chunk.start)[:, None], candidates[sets]]
     return found
-
-
-def ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """[E] 1-based rank of column targets[i] in row i of scores [E, C]; ties, and NaN, count against the target."""
-    own = np.take_along_axis(scores, targets[:, None], axis=1)
-    return (~(scores < own)).sum(axis=1)
-
-
-def hit_ratio(rank: np.ndarray, k: int) -> float:
-    """Share of ranks [E] that are ≤ k."""
-    return float((rank <= k).mean())
-
-
-def gains(rank: np.ndarray, k: int) -> np.ndarray:
-    """[E] 1 / log2(1 + rank) for ranks ≤ k and 0 beyond: NDCG with one relevant item (Järvelin & Kekäläinen 2002)."""
-    return np.where(rank <= k, 1 / np.log2(1 + rank), 0)
-
-
-def ndcg(rank: np.ndarray, k: int) -> float:
-    """Mean gain of ranks [E] at cutoff k."""
-    return float(gains(rank, k).mean())
 
 
 def ranking_report(ranking: Ranking, n_items: int) -> dict[str, float | int]:

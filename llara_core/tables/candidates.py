@@ -79,6 +79,10 @@ class CandidateSets:
         """[R] where in its row of candidates the target stands."""
         return np.argmax(self.candidates == self.targets[:, None], axis=1)
 
+    def ranks(self, scores: np.ndarray) -> np.ndarray:
+        """[R] rank of each target by scores [R, C] of the candidates, as `target_ranks` has it."""
+        return target_ranks(scores, self.target_indices)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of every list and whom it asks."""
@@ -91,6 +95,12 @@ class CandidateSets:
     def concatenate(cls, parts: list[Self]) -> Self:
         """Join sets of the same size."""
         return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
+
+def target_ranks(scores: np.ndarray, target_indices: np.ndarray) -> np.ndarray:
+    """[R] 1-based rank of column target_indices[i] in row i of scores [R, C]; ties, and NaN, count against it."""
+    own = np.take_along_axis(scores, target_indices[:, None], axis=1)
+    return (~(scores < own)).sum(axis=1)
 
 
 def write_candidates(path: Path, sets: CandidateSets, items: Items, sequences: Sequences) -> None:

@@ -127,10 +127,7 @@ class Predictions:
 
     def target_ranks(self, sets: CandidateSets) -> np.ndarray | None:
         """[R] rank of each target by score: 1 is best, and ties, and NaN, count against it; None without scores."""
-        if self.scores is None:
-            return None
-        own = np.take_along_axis(self.scores, sets.target_indices[:, None], axis=1)
-        return (~(self.scores < own)).sum(axis=1)
+        return None if self.scores is None else sets.ranks(self.scores)
 
 
 def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:

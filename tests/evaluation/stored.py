@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import NO_ITEM, NONE, SCORED, WHOLE, Asked, Predictions
+from tests.factories import make_sets
 
 CANDIDATES = np.array([[4, 5, 6], [5, 7, 4], [6, 4, 8], [9, 8, 7]], dtype=np.int32)
 
@@ -12,15 +12,13 @@ def make_asked(users: list[int], draws: list[int] | None = None) -> Asked:
     """One list for each of `users`, whose target is the first of three candidates."""
     n = len(users)
     candidates = CANDIDATES[np.arange(n) % len(CANDIDATES)]
-    sets = CandidateSets(
-        example_ids=np.array(users, dtype=np.int32) * 10,
-        draws=np.array(draws or [0] * n, dtype=np.int32),
-        user_ids=np.array(users, dtype=np.int32),
-        splits=np.array(["test"] * n, dtype=object),
-        scopes=np.array(["last"] * n, dtype=object),
-        positions=np.full(n, 12, dtype=np.int32),
-        targets=candidates[:, 0].copy(),
-        candidates=candidates,
+    sets = make_sets(
+        example_ids=[user * 10 for user in users],
+        draws=draws or [0] * n,
+        user_ids=users,
+        positions=[12] * n,
+        targets=candidates[:, 0].tolist(),
+        candidates=candidates.tolist(),
     )
     return Asked(sets, np.full(candidates.shape, 30, dtype=np.int32))
 

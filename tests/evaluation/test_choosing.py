@@ -11,8 +11,7 @@ from llara_core.objectives.answer.asking import ask
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
-from llara_core.tables.candidates import CandidateSets
-from tests.factories import make_sequences
+from tests.factories import make_sequences, make_sets
 
 # Titles of very different lengths, so that a sum and a mean over tokens choose differently.
 TITLES = ["", *(f"#{item}" + " of the movie" * (item % 3) for item in range(1, 10))]
@@ -61,15 +60,13 @@ def test_the_choice_is_that_of_one_whole_sequence_per_candidate(
 
 
 def test_recommenders_see_the_whole_history_of_each_example() -> None:
-    sets = CandidateSets(
-        example_ids=np.array([4, 6, 4]),
-        draws=np.array([0, 0, 1]),
-        user_ids=np.array([1, 2, 1]),
-        splits=np.array(["test"] * 3, dtype=object),
-        scopes=np.array(["last"] * 3, dtype=object),
-        positions=np.array([4, 2, 4]),
-        targets=np.array([5, 1, 5]),
-        candidates=np.array([[5, 2], [3, 1], [4, 5]]),
+    sets = make_sets(
+        example_ids=[4, 6, 4],
+        draws=[0, 0, 1],
+        user_ids=[1, 2, 1],
+        positions=[4, 2, 4],
+        targets=[5, 1, 5],
+        candidates=[[5, 2], [3, 1], [4, 5]],
     )
     sequences = make_sequences([[1, 2, 3, 4, 5], [3, 2, 1]], ["test", "test"])
     seen = []

@@ -444,5 +444,5 @@ def test_slices_are_the_first_variants_where_training_counts_differ() -> None:
     for variants, labels in (((first, second), ["20–99"]), ((second, first), ["1–4"])):
         found = report(variants, "mrr", with_slices=True, seed=0)
         assert list(found.pairs[0].slices["target_n_train"]) == labels
-        note = f"Histories or training counts differ between variants: slices are {variants[0].name}'s."
+        note = f"Training counts differ between variants: slices are {variants[0].name}'s."
         assert note in found.notes

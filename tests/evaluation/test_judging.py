@@ -8,8 +8,7 @@ from scipy import stats
 from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
-from llara_core.tables.candidates import CandidateSets
-from tests.factories import make_sequences
+from tests.factories import make_sequences, make_sets
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
@@ -66,15 +65,13 @@ def test_a_mean_s_interval_stays_within_0_and_1() -> None:
 
 
 def test_a_recommender_is_judged_on_the_candidates() -> None:
-    sets = CandidateSets(
-        example_ids=np.array([0, 0, 1]),
-        draws=np.array([0, 1, 0]),
-        user_ids=np.array([1, 1, 2]),
-        splits=np.array(["test"] * 3, dtype=object),
-        scopes=np.array(["last"] * 3, dtype=object),
-        positions=np.array([2, 2, 2]),
-        targets=np.array([2, 2, 1]),
-        candidates=np.array([[2, 3], [1, 2], [1, 3]]),
+    sets = make_sets(
+        example_ids=[0, 0, 1],
+        draws=[0, 1, 0],
+        user_ids=[1, 1, 2],
+        positions=[2, 2, 2],
+        targets=[2, 2, 1],
+        candidates=[[2, 3], [1, 2], [1, 3]],
     )
     sequences = make_sequences([[1, 3, 2], [3, 2, 1]], ["test", "test"])
     table = np.array([[-np.inf] * 4, [-np.inf, 0, 0, 0], [-np.inf, 2.0, 5.0, 2.0], [-np.inf, 9.0, 5.0, 1.0]])

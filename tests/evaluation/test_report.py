@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from llara_core.evaluation.beyond_accuracy import gini, list_report, novelty
-from llara_core.evaluation.plots import overlap, plot_rows
+from llara_core.evaluation.plots import plot_rows
 from llara_core.evaluation.remarks import remarks
-from llara_core.evaluation.report import details, headline
+from llara_core.evaluation.report import details, headline, overlap
 from llara_core.tables.candidates import Scope
 from llara_core.tables.items import Items
 from llara_core.tables.predictions import SCORED, Answered, Predictions, read_predictions, write_predictions

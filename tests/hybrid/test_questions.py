@@ -1,6 +1,5 @@
 import re
 
-import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -9,20 +8,18 @@ from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.sequences.windows import histories, of_candidate_sets
-from llara_core.tables.candidates import CandidateSets
-from tests.factories import make_sequences
+from tests.factories import make_sequences, make_sets
 
 TITLES = ["", *(f"#{item}" for item in range(1, 10))]
 SEQUENCES = make_sequences([[1, 2, 3], [4, 5], [6, 7, 8, 9, 1]], ["train", "validation", "validation"])
-SETS = CandidateSets(
-    example_ids=np.array([0, 1]),
-    draws=np.array([0, 0]),
-    user_ids=np.array([3, 2]),
-    splits=np.array(["validation"] * 2, dtype=object),
-    scopes=np.array(["last"] * 2, dtype=object),
-    positions=np.array([4, 1]),
-    targets=np.array([1, 5]),
-    candidates=np.array([[3, 1, 2], [9, 5, 4]]),
+SETS = make_sets(
+    example_ids=[0, 1],
+    draws=[0, 0],
+    user_ids=[3, 2],
+    split="validation",
+    positions=[4, 1],
+    targets=[1, 5],
+    candidates=[[3, 1, 2], [9, 5, 4]],
 )
 SHOWN = [[7, 8, 9, 3, 1, 2], [4, 9, 5, 4]]  # the last three items before the target, then the candidates as stored
 

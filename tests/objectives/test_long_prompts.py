@@ -14,8 +14,8 @@ from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import Examples, histories, of_candidate_sets
-from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.sequences import Sequences
+from tests.factories import make_sets
 
 ADVICE = r"must have ≤ 9 tokens for this model, got \d\d; lower split.history_length or candidates.size, or shorten"
 
@@ -42,10 +42,10 @@ def test_a_training_prompt(
 
 
 def test_a_stored_set(sequences: Sequences, writer: PromptWriter, tokenizer: PreTrainedTokenizerFast) -> None:
-    row = np.array([0], dtype=np.int32)
-    user, target = sequences.user_ids[:1], sequences.items_of(0)[2:3]
-    names = (np.array([name], dtype=object) for name in ("test", "last"))
-    sets = CandidateSets(row, row + 4, user, *names, row + 2, target, np.array([[1, 2, 3]]))
+    user, target = int(sequences.user_ids[0]), int(sequences.items_of(0)[2])
+    sets = make_sets(
+        example_ids=[0], draws=[4], user_ids=[user], positions=[2], targets=[target], candidates=[[1, 2, 3]]
+    )
     shown = histories(sequences, of_candidate_sets(sequences, sets), 3)
-    with pytest.raises(ModelError, match=f"the test prompt of user {user[0]} at position 2, draw 4, {ADVICE}"):
+    with pytest.raises(ModelError, match=f"the test prompt of user {user} at position 2, draw 4, {ADVICE}"):
         encode_questions(sets, shown, writer, PromptEncoder(tokenizer, 9), template=0, mode="hybrid")

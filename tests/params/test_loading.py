@@ -101,7 +101,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "[history_removed",
             "eval.probes must not hold history_removed for train.objective",
         ),
-        ("[text, vectors_shuffled", "[txet", "eval.probes[0] must be 'text', 'id'"),
+        ("[text, vectors_shuffled", "[txet", "eval.probes[0] must be 'hybrid', 'text', 'id', 'vectors_shuffled',"),
         (
             "{name: stream}",
             "{name: streem}",

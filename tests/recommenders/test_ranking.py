@@ -10,20 +10,18 @@ from sklearn.metrics import ndcg_score
 from llara_core.errors import DataError
 from llara_core.recommenders import ranking
 from llara_core.recommenders.model import build_recommender
+from llara_core.recommenders.rank_metrics import gains, hit_ratio, ndcg
 from llara_core.recommenders.ranking import (
     Ranking,
     RankingTask,
     Scorer,
-    gains,
-    hit_ratio,
-    ndcg,
     neural_scorer,
     rank_catalogue,
     ranking_report,
-    ranks,
     score_and_rank,
     score_candidates,
 )
+from llara_core.tables.candidates import target_ranks
 from tests.recommenders.recipes import tiny
 
 
@@ -34,7 +32,7 @@ def table_scorer(table: np.ndarray) -> Scorer:
 
 def test_ties_count_against_the_target() -> None:
     scores = np.array([[3.0, 1.0, 3.0], [0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
-    assert ranks(scores, np.array([0, 1, 2])).tolist() == [2, 3, 1]
+    assert target_ranks(scores, np.array([0, 1, 2])).tolist() == [2, 3, 1]
 
 
 def test_a_catalogue_of_equal_scores_ranks_the_target_last() -> None:
@@ -44,15 +42,15 @@ def test_a_catalogue_of_equal_scores_ranks_the_target_last() -> None:
     assert rank_catalogue(table_scorer(table), task, 4).ranks.tolist() == [4, 4]
     sets = np.array([[3, 1, 2]])
     scores = score_candidates(table_scorer(table), np.array([[1]]), np.array([0]), sets)
-    assert ranks(scores, np.array([0])).tolist() == [3]
+    assert target_ranks(scores, np.array([0])).tolist() == [3]
 
 
 def test_scores_that_are_no_numbers_are_no_hits() -> None:
     table = np.full((3, 4), np.nan)
     task = RankingTask(np.array([[1]]), np.array([3]), seen=None)
     assert rank_catalogue(table_scorer(table), task, 3).ranks.tolist() > [2]
-    assert ranks(np.array([[np.nan, 1.0, 2.0]]), np.array([0])).tolist() == [3]
-    assert ranks(np.array([[np.nan, 1.0, 2.0]]), np.array([2])).tolist() == [2]
+    assert target_ranks(np.array([[np.nan, 1.0, 2.0]]), np.array([0])).tolist() == [3]
+    assert target_ranks(np.array([[np.nan, 1.0, 2.0]]), np.array([2])).tolist() == [2]
 
 
 @given(st.integers(0, 9999), st.booleans(), st.integers(1, 40))
@@ -94,7 +92,7 @@ def test_candidates_are_ranked_among_themselves_for_their_own_history() -> None:
         candidates=np.array([[4, 3], [4, 3], [1, 4]]),
     )
     assert scores.tolist() == [[4, 3], [2, 3], [1, 4]]
-    assert ranks(scores, np.array([1, 1, 1])).tolist() == [2, 1, 1]
+    assert target_ranks(scores, np.array([1, 1, 1])).tolist() == [2, 1, 1]
 
 
 def test_metrics_by_hand() -> None:
@@ -124,7 +122,8 @@ def test_ndcg_is_that_of_scikit_learn(seed: int, n_items: int, k: int) -> None:
     scores = generator.permuted(np.tile(np.arange(n_items, dtype=float), (5, 1)), axis=1)
     targets = generator.integers(n_items, size=5)
     relevance = np.eye(n_items)[targets]
-    assert gains(ranks(scores, targets), k).mean() == pytest.approx(ndcg_score(relevance, scores, k=min(k, n_items)))
+    found = gains(target_ranks(scores, targets), k).mean()
+    assert found == pytest.approx(ndcg_score(relevance, scores, k=min(k, n_items)))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from pathlib import Path
 from tests.processes import run_two_processes
 
 _STAGE = """
+import os
 import sys
+import torch
 from llara_core.runtime.compute import wait_for_all
 from stages.command import run
 
@@ -15,9 +17,8 @@ def stage() -> None:
 try:
     run(stage)
 finally:
-    import torch
     assert not torch.distributed.is_initialized()
-    open(sys.argv[0] + __import__("os").environ["RANK"], "w").close()
+    open(sys.argv[0] + os.environ["RANK"], "w").close()
 """
 
 

@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from llara_core.errors import ArtifactError
-from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import Items
 from llara_core.tables.parquet import write_table
 from llara_core.tables.predictions import (
@@ -20,17 +19,17 @@ from llara_core.tables.predictions import (
     read_predictions,
     write_predictions,
 )
+from tests.factories import make_sets
 
 ITEMS = Items(pa.array(["7", "9", "11"]), pa.array(["Heat", "Café", "Alien"]), np.array([4, 0, 9], dtype=np.int32))
-SETS = CandidateSets(
-    example_ids=np.array([0, 0, 1]),
-    draws=np.array([0, 1, 0]),
-    user_ids=np.array([2, 2, 3]),
-    splits=np.array(["test"] * 3, dtype=object),
-    scopes=np.array(["all"] * 3, dtype=object),
-    positions=np.array([2, 2, 9]),
-    targets=np.array([3, 3, 2]),
-    candidates=np.array([[2, 3], [3, 1], [1, 2]]),
+SETS = make_sets(
+    example_ids=[0, 0, 1],
+    draws=[0, 1, 0],
+    user_ids=[2, 2, 3],
+    scope="all",
+    positions=[2, 2, 9],
+    targets=[3, 3, 2],
+    candidates=[[2, 3], [3, 1], [1, 2]],
 )
 SCORES = np.array([[-1.0, -1.0], [-1.0, -2.0], [0.5, 0.25]], dtype=np.float32)
 CHOSEN = Predictions(["Café", "Alien", "Heat"], [SCORED] * 3, np.array([2, 3, 1]), SCORES)

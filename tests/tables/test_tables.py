@@ -14,7 +14,7 @@ from llara_core.tables.lineage import digest_of
 from llara_core.tables.parquet import write_table
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from llara_core.tables.sequences import Sequences, read_sequences, write_sequences
-from tests.factories import make_sequences
+from tests.factories import make_sequences, make_sets
 
 
 @pytest.fixture
@@ -29,15 +29,13 @@ def sequences() -> Sequences:
 
 @pytest.fixture
 def sets() -> CandidateSets:
-    return CandidateSets(
-        example_ids=np.array([0, 0]),
-        draws=np.array([0, 1]),
-        user_ids=np.array([2, 2]),
-        splits=np.array(["test", "test"], dtype=object),
-        scopes=np.array(["last"] * 2, dtype=object),
-        positions=np.array([2, 2]),
-        targets=np.array([3, 3]),
-        candidates=np.array([[2, 3], [3, 2]]),
+    return make_sets(
+        example_ids=[0, 0],
+        draws=[0, 1],
+        user_ids=[2, 2],
+        positions=[2, 2],
+        targets=[3, 3],
+        candidates=[[2, 3], [3, 2]],
     )
 
 
@@ -156,15 +154,13 @@ def test_examples_are_asked_once_and_equally_often(tmp_path: Path, items: Items)
     sequences = make_sequences([[1, 3], [2, 1, 3], [2, 3]], ["train", "test", "test"])
 
     def read(example_ids: list[int], draws: list[int], user_ids: list[int]) -> CandidateSets:
-        sets = CandidateSets(
-            example_ids=np.array(example_ids),
-            draws=np.array(draws),
-            user_ids=np.array(user_ids),
-            splits=np.array(["test"] * len(draws), dtype=object),
-            scopes=np.array(["last"] * len(draws), dtype=object),
-            positions=np.array([{2: 2, 3: 1}[user] for user in user_ids]),
-            targets=np.array([3] * len(draws)),
-            candidates=np.array([{2: [2, 3], 3: [1, 3]}[user] for user in user_ids]),
+        sets = make_sets(
+            example_ids=example_ids,
+            draws=draws,
+            user_ids=user_ids,
+            positions=[{2: 2, 3: 1}[user] for user in user_ids],
+            targets=[3] * len(draws),
+            candidates=[{2: [2, 3], 3: [1, 3]}[user] for user in user_ids],
         )
         _write(tmp_path, items, sequences, sets)
         return read_candidates(tmp_path / "c.parquet", items, sequences)
@@ -180,12 +176,7 @@ def test_examples_are_asked_once_and_equally_often(tmp_path: Path, items: Items)
 
 def test_a_target_that_repeats_the_item_before_it_is_one_of_its_candidates(tmp_path: Path, items: Items) -> None:
     sequences = make_sequences([[2, 2]], ["test"])
-    sets = CandidateSets(
-        *(np.array(c) for c in ([0], [0], [1])),
-        *(np.array([name], object) for name in ("test", "last")),
-        *map(np.array, ([1], [2])),
-        np.array([[2, 3]]),
-    )
+    sets = make_sets(example_ids=[0], draws=[0], user_ids=[1], positions=[1], targets=[2], candidates=[[2, 3]])
     write_candidates(tmp_path / "c.parquet", sets, items, sequences)
     assert read_candidates(tmp_path / "c.parquet", items, sequences).candidates.tolist() == [[2, 3]]
 
@@ -282,15 +273,13 @@ def test_candidates_that_break_the_contract_are_refused(
 
 def test_an_example_is_one_position(tmp_path: Path, items: Items) -> None:
     sequences = make_sequences([[1, 2, 3]], ["test"])
-    sets = CandidateSets(
-        example_ids=np.array([0, 0]),
-        draws=np.array([0, 1]),
-        user_ids=np.array([1, 1]),
-        splits=np.array(["test", "test"], dtype=object),
-        scopes=np.array(["last"] * 2, dtype=object),
-        positions=np.array([1, 2]),
-        targets=np.array([2, 3]),
-        candidates=np.array([[2, 3], [3, 1]]),
+    sets = make_sets(
+        example_ids=[0, 0],
+        draws=[0, 1],
+        user_ids=[1, 1],
+        positions=[1, 2],
+        targets=[2, 3],
+        candidates=[[2, 3], [3, 1]],
     )
     _write(tmp_path, items, sequences, sets)
     with pytest.raises(ArtifactError, match="an example_id must mean one position of one user"):

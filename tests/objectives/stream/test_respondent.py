@@ -21,7 +21,7 @@ from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import make_sequences, make_sets
 from tests.objectives.stream.conftest import BASE
 
 Make = Callable[[float], StreamModel]
@@ -31,15 +31,13 @@ HISTORIES = np.array([[0, 0, 5], [1, 2, 3], [0, 8, 1], [4, 6, 7]])
 @pytest.fixture
 def sets() -> CandidateSets:
     """Two draws for user 1, whose latest items are 7, 8 and 4, and one for user 2."""
-    return CandidateSets(
-        example_ids=np.array([0, 0, 1]),
-        draws=np.array([0, 1, 0]),
-        user_ids=np.array([1, 1, 2]),
-        splits=np.array(["test"] * 3, dtype=object),
-        scopes=np.array(["last"] * 3, dtype=object),
-        positions=np.array([4, 4, 1]),
-        targets=np.array([6, 6, 2]),
-        candidates=np.array([[6, 1, 2], [3, 6, 5], [2, 8, 7]]),
+    return make_sets(
+        example_ids=[0, 0, 1],
+        draws=[0, 1, 0],
+        user_ids=[1, 1, 2],
+        positions=[4, 4, 1],
+        targets=[6, 6, 2],
+        candidates=[[6, 1, 2], [3, 6, 5], [2, 8, 7]],
     )
 
 
