@@ -1,6 +1,7 @@
 """The frame around every stage: logging, and one-line errors instead of tracebacks for what the user can mend."""
 
 import errno
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ PARAMS = Path("params.yaml")
 def run(command: Callable[..., None]) -> None:
     """Run `command` as a Typer program; a user's error ends it with one line and status 1."""
     set_up_logging()
+    _speak_any_encoding()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     try:
@@ -47,6 +49,12 @@ def _leave_other_processes() -> None:
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def _speak_any_encoding() -> None:
+    """Print "?" for what stdout can't encode (− and – in ASCII, a folder's stray bytes anywhere), and no traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _fail(message: str) -> None:

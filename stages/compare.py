@@ -1,6 +1,5 @@
 """Command compare: whether one variant is better than another, or that can't be told."""
 
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -91,7 +90,8 @@ def _own_table(result: Report) -> Table:
     for own in result.variants:
         deviation = _DASH if own.seed_sd is None else f"{own.seed_sd:.4f}"
         seeds = [deviation, " ".join(f"{mean:.4f}" for mean in own.seed_means)] if has_seeds else []
-        table.add_row(Text(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", *seeds)
+        interval = _DASH if own.low is None else f"[{own.low:.4f}, {own.high:.4f}]"
+        table.add_row(Text(own.name), f"{own.mean:.4f}", interval, *seeds)
     return table
 
 
@@ -141,12 +141,5 @@ def _counts(counts: Counts) -> str:
     return f"{counts.wins}/{counts.ties}/{counts.losses}"
 
 
-def _speak_any_encoding() -> None:
-    """Print "?" for what stdout can't encode (− and – in ASCII, a folder's stray bytes anywhere), and no traceback."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-
-
 if __name__ == "__main__":
-    _speak_any_encoding()  # here, as --help is printed before compare is called
     run(compare)

@@ -68,8 +68,7 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     tables, answered = artifacts.tables, judged.answered
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
-    sets = answered.asked.sets
-    found["remarks"] = remarks(found, sets.candidates.shape[1], sets.scopes[0])
+    found["remarks"] = remarks(found, answered.asked.sets)
     rows, matter = plot_rows(found), headline(answered, judged.weight)  # all that can fail comes before what is written
     with atomic_directory(PREDICTIONS) as folder:
         write_predictions(folder, answered, artifacts.lineage)

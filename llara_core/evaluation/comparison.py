@@ -10,7 +10,7 @@ from llara_core.tables.predictions import Asked
 
 RESAMPLES = 10_000
 _FEWEST_TO_RESAMPLE = 20
-_EQUAL = 1e-9  # two means over seeds that differ by less differ by their order of addition alone
+EQUAL = 1e-9  # two means over seeds that differ by less differ by their order of addition alone
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Counts:
     @classmethod
     def of(cls, differences: np.ndarray) -> "Counts":
         """Count the signs of differences."""
-        wins, losses = int((differences > _EQUAL).sum()), int((differences < -_EQUAL).sum())
+        wins, losses = int((differences > EQUAL).sum()), int((differences < -EQUAL).sum())
         return cls(wins, len(differences) - wins - losses, losses)
 
 
@@ -85,7 +85,7 @@ def compare_pair(
     mean, varies = float(by_list.mean()), len(sizes) > 1
     if varies:
         spread = spread_of_difference(_by_user(first, clusters), _by_user(second, clusters), sizes)
-        varies = spread.variance > _EQUAL**2
+        varies = spread.variance > EQUAL**2
     if varies:
         has_seeds = max(len(first), len(second)) > 1
         by_t = has_seeds or len(sizes) < _FEWEST_TO_RESAMPLE

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from llara_core.evaluation.comparison import RESAMPLES, Difference, compare_pair, require_same_lists
+from llara_core.evaluation.comparison import EQUAL, RESAMPLES, Difference, compare_pair, require_same_lists
 from llara_core.evaluation.significance import holm
 from llara_core.evaluation.slices import slices_of
 from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
@@ -34,12 +34,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Own:
-    """A variant by itself: its mean with the 95 % interval between users, and the spread between seeds."""
+    """A variant by itself: its mean with the 95 % interval between users, and the spread between seeds.
+
+    There is no interval where all users have the same mean, and that isn't 0 or 1.
+    """
 
     name: str
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     seed_means: list[float]
     seed_sd: float | None
 
@@ -119,9 +122,10 @@ def _own(variant: Variant) -> Own:
         mean, low, high = share_with_interval(averaged.astype(bool), users)
     else:
         mean, low, high = mean_with_interval(averaged, users)
+    ends = (low, high) if high - low > EQUAL else (None, None)
     means = variant.values.mean(axis=1)
     deviation = float(means.std(ddof=1)) if len(means) > 1 else None
-    return Own(variant.name, mean, low, high, means.tolist(), deviation)
+    return Own(variant.name, mean, *ends, means.tolist(), deviation)
 
 
 def _verdict(difference: Difference, p: float) -> Verdict:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from llara_core.tables.candidates import Scope
+from llara_core.tables.candidates import CandidateSets
 
 _FORMAT_LEARNT = 0.9
 _PROBES = {
@@ -15,10 +15,11 @@ _PROBES = {
 }
 
 
-def remarks(details: dict[str, Any], n_candidates: int, scope: Scope) -> list[str]:
-    """Word what a reader should know, from `report.details` of lists of n_candidates."""
-    advice = "; eval.positions: all asks about more positions" if scope == "last" else ""
-    return [*_of_answers(details["models"]["llara"], 1 / n_candidates), *_of_differences(details, advice)]
+def remarks(details: dict[str, Any], sets: CandidateSets) -> list[str]:
+    """Word what a reader should know, from `report.details` of answers to `sets`."""
+    chance = 1 / sets.candidates.shape[1]
+    advice = "; eval.positions: all asks about more positions" if (sets.scopes == "last").all() else ""
+    return [*_of_answers(details["models"]["llara"], chance), *_of_differences(details, advice)]
 
 
 def _of_answers(llara: dict[str, Any], chance: float) -> Iterator[str]:

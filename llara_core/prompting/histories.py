@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,6 +36,12 @@ class HistoryEncoder:
         self._titles = titles
         self.lengths = np.array([0, *(len(encoder.encode_answer(Text(title))) for title in titles[1:])])
         """[n + 1] tokens of an item that isn't the first: its title's, and the one behind it."""
+
+    @cached_property
+    def most_before(self) -> int:
+        """Tokens that a history may have beyond its items' `lengths`: of a text's beginning, and a first title's."""
+        alone = (len(self.encode([item], "hybrid").prompt.input_ids) for item in range(1, len(self._titles)))
+        return int(max(whole - length for whole, length in zip(alone, self.lengths[1:], strict=True)))
 
     def encode(self, items: Sequence[int], mode: Mode) -> EncodedHistory:
         """Encode item ids, the latest last.

@@ -232,8 +232,8 @@ def _check_matches(path: Path, found: Predictions, sets: CandidateSets) -> None:
     matches, matched = np.array(found.matches), found.matched_items
     if strange := sorted(set(found.matches) - set(_MATCHES)):
         raise ArtifactError(f"{path}: match must be one of {', '.join(_MATCHES)}, got {strange[0]!r}")
-    is_named = sets.candidates == matched[:, None]
-    if (wrong := is_named.any(axis=1) == (matches == NONE)).any():
+    is_named, is_none = sets.candidates == matched[:, None], matches == NONE
+    if (wrong := np.where(is_none, matched != NO_ITEM, ~is_named.any(axis=1))).any():
         row = int(np.argmax(wrong))
         raise ArtifactError(
             f"{path}: row {row}: matched_item must be one of the candidates where match isn't {NONE}, and {NO_ITEM} "
@@ -253,8 +253,13 @@ def _check_ranking(path: Path, ranks: np.ndarray, top: np.ndarray, targets: np.n
         raise ArtifactError(
             f"{path}: catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none does"
         )
-    if has_top and (wrong := (ranks == 1) & (top[:, 0] != targets)).any():
+    if not has_top:
+        return
+    first = np.arange(top.shape[1]) < ranks[:, None]  # ties with the target may stand behind it, and count against it
+    is_among = (first & (top == targets[:, None])).any(axis=1)
+    if (wrong := (ranks <= top.shape[1]) & ~is_among).any():
         row = int(np.argmax(wrong))
         raise ArtifactError(
-            f"{path}: row {row}: catalogue_rank must be 1 for the first of top, got {top[row, 0]} there"
+            f"{path}: row {row}: the target, {targets[row]}, must be among the first catalogue_rank items of top, got "
+            f"{ranks[row]} and {top[row].tolist()}"
         )

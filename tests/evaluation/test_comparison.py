@@ -1,5 +1,6 @@
 """Differences, intervals and p values against hand-worked values, slow references and simulated users."""
 
+import json
 from dataclasses import replace
 from math import comb
 
@@ -384,10 +385,11 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
         "Runs 1 and 2 of again count alike on every list",
         "Two runs of again hardly show their spread",
     ]
-    twice = _variant("twice", [[1, 0, 1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], users)
-    assert report([seeds, twice], "mrr", with_slices=False, seed=0).notes == [
-        "Runs 1 and 3 of twice count alike on every list: are they one run, named twice?"
-    ]
+    one, other = [1, 0, 1, 0], [0, 0, 1, 1]
+    for rows, runs in (([one, other, one], "1 and 3"), ([other, one, one], "2 and 3")):
+        assert report([seeds, _variant("twice", rows, users)], "mrr", with_slices=False, seed=0).notes == [
+            f"Runs {runs} of twice count alike on every list: are they one run, named twice?"
+        ]
 
 
 def _report_of(*values: list, names: str = "abc") -> Report:
@@ -436,6 +438,14 @@ def test_a_variants_own_interval_by_hand() -> None:
         assert own(*[[0] * 40] * n_seeds) == pytest.approx((0, 0, 0.087622), abs=1e-6)
     # Seeds that differ: .5, .5, 1, 1 have a standard deviation of √(1/12), and t.975 of 3 is 3.182446.
     assert own([1, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((0.75, 0.75 - 3.182446 * (1 / 12) ** 0.5 / 2, 1), abs=1e-6)
+
+
+def test_users_who_are_all_alike_give_no_interval() -> None:
+    """Their spread is 0, which says nothing of a thirteenth user: half of all values may be right by chance."""
+    found = _report_of([0.5] * 12, [1 / 3] * 12, [0.5] * 11 + [0.25])
+    assert [(own.low, own.high) for own in found.variants[:2]] == [(None, None)] * 2
+    assert found.variants[2].low < found.variants[2].mean < found.variants[2].high
+    assert json.loads(json.dumps(found.as_json(), allow_nan=False))["variants"][0]["low"] is None
 
 
 def test_slices_are_the_first_variants_where_training_counts_differ() -> None:

@@ -25,7 +25,7 @@ VECTORS = np.eye(11, dtype=np.float32)
 def answered() -> Answered:
     """Two lists of users 1 and 2 and one of 3. By score: right, wrong, right, right, wrong; in words: two right."""
     asked = make_asked([1, 1, 2, 2, 3], [0, 1, 0, 1, 0])
-    top = np.array([[1, 4], [1, 4], [5, 6], [5, 6], [1, 10]])
+    top = np.array([[1, 4], [1, 5], [5, 6], [5, 6], [1, 10]])
     scored = make_scored(asked, [1, 0, 1, 1, 0]).with_ranking(np.array([2, 2, 4, 4, 11]), top)
     return Answered(asked, {"llara": make_written(asked, [0, None, 1, 0, 2]), "recommender": scored})
 
@@ -108,7 +108,8 @@ def _many(hits: dict[str, list[int]]) -> Answered:
 
 
 def _said(answered: Answered, scope: Scope = "last") -> list[str]:
-    return remarks(details(answered, ITEMS, 40, VECTORS), 3, scope)
+    sets = replace(answered.asked.sets, scopes=np.full(len(answered.asked), scope, dtype=object))
+    return remarks(details(answered, ITEMS, 40, VECTORS), sets)
 
 
 def test_nothing_is_said_where_all_is_well() -> None:
@@ -207,4 +208,4 @@ def test_one_user_has_intervals_as_wide_as_can_be() -> None:
         VECTORS,
     )
     assert found["differences"]["llara - recommender"] == {"difference": 0.5, "low": -1, "high": 1}
-    assert "+0.500 [-1.000, +1.000]" in remarks(found, 3, "all")[-1]
+    assert "+0.500 [-1.000, +1.000]" in remarks(found, asked.sets)[-1]

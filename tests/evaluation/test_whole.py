@@ -344,6 +344,24 @@ def test_the_language_model_is_asked_before_its_tuning(
     )
 
 
+def test_processes_wait_before_they_work_and_before_the_main_one_collects(
+    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    for name in ("work", "collect"):
+        real = getattr(judging.Pieces, name)
+
+        def watched(self, *arguments, _name=name, _real=real):
+            seen.append(_name)
+            return _real(self, *arguments)
+
+        monkeypatch.setattr(judging.Pieces, name, watched)
+    monkeypatch.setattr(judging, "wait_for_all", lambda: seen.append("wait"))
+    _judged(small, folder)
+    jobs = ["llara", "validation"]
+    assert seen == ["wait", *["work"] * len(jobs), "wait", *["collect"] * len(jobs)]
+
+
 def test_a_killed_evaluation_goes_on_to_the_same_answers(
     small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,12 @@ _REPORT = "llara_core/evaluation/report.py"
 _REMARKS = "llara_core/evaluation/remarks.py"
 _SIGNIFICANCE = "llara_core/evaluation/significance.py"
 _COMPARISON = "llara_core/evaluation/comparison.py"
+_COMPARED = "llara_core/evaluation/comparison_report.py"
+_PREDICTIONS = "llara_core/tables/predictions.py"
+_CHECKPOINTS = "llara_core/runtime/checkpoints.py"
+_COMPUTE = "llara_core/runtime/compute.py"
+_FINGERPRINT = "llara_core/runtime/fingerprint.py"
+_COMMAND = "stages/command.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
@@ -675,4 +681,21 @@ _POINTING = [
     Mutant(_CHOOSING, "always as text", "tuned.mode,", '"text",'),
 ]
 
-MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_POINTING, *_JUDGING]
+_RUNNING = [
+    Mutant(_CHECKPOINTS, "only checkpoints discarded", 'folder.glob("[!.]*")', 'folder.glob("step-*")'),
+    Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
+    Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
+    Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
+    Mutant(_COMMAND, "leave only after a failure", "if not ended.code:", "if ended.code:"),
+    Mutant(_COMMAND, "only what the terminal can", "    _speak_any_encoding()\n    app", "    app"),
+    Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),
+    Mutant(_PREDICTIONS, "none with an item", "is_none, matched != NO_ITEM, ", "is_none, False, "),
+    Mutant(_PREDICTIONS, "targets anywhere in top", "(first & (top ==", "((top =="),
+    Mutant(_PREDICTIONS, "ranks beyond top", "ranks <= top.shape[1]", "ranks < top.shape[1]"),
+    Mutant(_COMPARED, "intervals without a width", "if high - low > EQUAL else", "if True else"),
+    Mutant(_HISTORIES, "no beginning of text", "whole - length for", "0 * whole for"),
+    Mutant(_HISTORIES, "the least before a history", "return int(max(", "return int(min("),
+    Mutant(_STREAMS, "chunks as long as the context", "context - self._encoder.most_before", "context"),
+]
+
+MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_POINTING, *_JUDGING, *_RUNNING]

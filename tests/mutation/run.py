@@ -62,7 +62,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
-    "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py"],
+    "llara_core/evaluation/comparison": ["tests/evaluation/test_comparison.py"],
     "llara_core/evaluation": [  # statistics, metrics and blending: the fast ones
         "tests/evaluation/test_intervals.py",
         "tests/evaluation/test_judging.py",
@@ -70,6 +70,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/evaluation/test_blending.py",
         "tests/evaluation/test_whole.py",
     ],
+    "llara_core/tables": ["tests/tables"],
+    "llara_core/runtime": ["tests/runtime"],
+    "stages/command.py": ["tests/stages/test_command.py"],
 }
 PROCESSES = 2
 TIMEOUT = 600  # seconds for the tests of one mutant

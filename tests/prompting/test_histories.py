@@ -48,6 +48,19 @@ def test_lengths_are_those_of_later_items(style: str, mode: str) -> None:
     assert histories.lengths[0] == 0
 
 
+@pytest.mark.parametrize("style", SENTENCEPIECE)
+def test_a_history_has_more_tokens_than_its_items_by_no_more_than_is_said(style: str) -> None:
+    titles = ["", "Heat", ", Heat", "H"]
+    encoder = PromptEncoder(make_sentencepiece(style), 1024)
+    histories = HistoryEncoder(encoder, titles)
+    more = {
+        len(histories.encode(items, mode).prompt.input_ids) - int(histories.lengths[items].sum())
+        for items in ([1], [2], [3], [1, 2], [2, 1], [3, 3, 2])
+        for mode in ("hybrid", "text")
+    }
+    assert histories.most_before == max(more) >= 1  # the beginning of text, and in some styles a space
+
+
 def test_in_id_mode_behavioural_tokens_stand_alone(histories: HistoryEncoder, encoder: PromptEncoder) -> None:
     found = histories.encode([6, 4, 6], "id")
     assert found.prompt.input_ids == [encoder.filler_id] * 3

@@ -56,6 +56,26 @@ def test_a_fresh_run_forgets_what_was_interrupted() -> None:
         assert agreed_checkpoint(folder) is None
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_all_that_was_kept_goes_with_success_and_before_a_fresh_run(tmp_path: Path, fresh: bool) -> None:
+    """Also files beside checkpoints, such as pieces of an evaluation."""
+    folder = tmp_path / "evaluate/abc"
+
+    def stop() -> None:
+        with locked_checkpoints("evaluate", "abc", fresh=False):
+            (folder / "llara.parquet").write_text("a piece")
+            (folder / "more").mkdir()
+            (folder / "more" / "piece").write_text("another")
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        stop()
+    with locked_checkpoints("evaluate", "abc", fresh=fresh):
+        left = {path.name for path in folder.iterdir()}
+        assert left == ({".lock"} if fresh else {".lock", "llara.parquet", "more"})
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
 def test_a_half_removed_checkpoint_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KilledError):
         _stop_after(4)

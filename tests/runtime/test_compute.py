@@ -1,11 +1,12 @@
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import torch
 
 from llara_core.errors import ParamsError
-from llara_core.runtime.compute import autocast, mixed_precision, seed_torch
+from llara_core.runtime.compute import autocast, mixed_precision, seed_torch, wait_for_all
 
 
 @pytest.fixture
@@ -59,3 +60,23 @@ def test_autocast_covers_matrix_products() -> None:
         assert (ones @ ones).dtype == torch.bfloat16
     with autocast("float32"):
         assert (ones @ ones).dtype == torch.float32
+
+
+def test_processes_wait_for_each_other_however_long_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the half hour that is PyTorch's default."""
+    made = []
+
+    class State:
+        def __init__(self, **options: object) -> None:
+            made.append(options)
+
+        def wait_for_everyone(self) -> None:
+            made.append("waited")
+
+    monkeypatch.setattr("accelerate.PartialState", State)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    wait_for_all()
+    assert made == []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    wait_for_all()
+    assert made == [{"cpu": True, "timeout": timedelta(days=30)}, "waited"]

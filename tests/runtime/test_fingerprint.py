@@ -78,6 +78,14 @@ def test_it_follows_the_number_of_processes(take: Callable[..., str], monkeypatc
     assert take() != first
 
 
+def test_what_processes_only_share_has_one_name_for_any_number_of_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = experiment_fingerprint({}, [], by_processes=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert experiment_fingerprint({}, [], by_processes=False) == first
+
+
 def test_our_code_is_what_is_hashed() -> None:
     found = set(fingerprint._code())
     assert {

@@ -1,7 +1,14 @@
 """How a stage ends that has worked with other processes."""
 
+import io
+import sys
 from pathlib import Path
 
+import pytest
+import torch
+
+from llara_core.errors import DataError
+from stages.command import run
 from tests.processes import run_two_processes
 
 _STAGE = """
@@ -28,3 +35,33 @@ def test_a_stage_leaves_the_others_before_it_ends(tmp_path: Path) -> None:
     for _ in range(3):
         run_two_processes([str(script)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["stage.py", "stage.py0", "stage.py1"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stage_that_failed_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fails: bool
+) -> None:
+    """Taking leave waits for the others, who may be waiting for this one."""
+    left = []
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: left.append(True))
+    monkeypatch.setattr(sys, "argv", ["stage"])
+
+    def stage() -> None:
+        if fails:
+            raise DataError("too few users")
+
+    with pytest.raises(SystemExit) as ended:
+        run(stage)
+    assert (bool(ended.value.code), left) == ((True, []) if fails else (False, [True]))
+    assert capsys.readouterr().err == ("error: too few users\n" if fails else "")
+
+
+def test_a_stage_prints_what_the_terminal_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    with pytest.raises(SystemExit):
+        run(lambda: print("• Amélie"))
+    sys.stdout.flush()
+    assert written.getvalue() == b"? Am?lie\n"

@@ -82,6 +82,10 @@ def _rewrite(path: Path, **columns: list) -> None:
         ({"match": ["scored", "exact", "scored"]}, "match must be one of scored, whole, inside, none, got 'exact'"),
         ({"matched_item": [2, 2, 1]}, "row 1: matched_item must be one of the candidates where match isn't none"),
         ({"match": ["none", "scored", "scored"]}, "row 0: matched_item must be .* 0 where it is, got 2 with none"),
+        (
+            {"match": ["scored", "none", "scored"], "matched_item": [2, 7, 1]},  # of no candidate, but not 0
+            "row 1: matched_item must be .* 0 where it is, got 7 with none",
+        ),
         ({"target_rank": [1, 1, 2]}, "target_rank must be the target's rank by scores"),
         ({"matched_item": [2, 1, 1]}, "row 1: matched_item must have the best score, got 1"),
         ({"scores": [[np.nan, 1.0], [2.0, 1.0], [2.0, 1.0]]}, "row 0: matched_item must have the best score, got 2"),
@@ -90,10 +94,22 @@ def _rewrite(path: Path, **columns: list) -> None:
             {"catalogue_rank": [1, 1, 1]},
             "catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none",
         ),
+        (
+            {"catalogue_rank": [1, 0, 1], "top": [[3], [3], [2]]},
+            "catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none",
+        ),
         ({"top": [[3], [3], [2]]}, "catalogue_rank must be ≥ 1 in every row where top holds items, and 0 where none"),
         (
             {"catalogue_rank": [1, 2, 1], "top": [[3], [1], [1]]},
-            "row 2: catalogue_rank must be 1 for the first of top, got 1 there",
+            r"row 2: the target, 2, must be among the first catalogue_rank items of top, got 1 and \[1\]",
+        ),
+        (
+            {"catalogue_rank": [3, 1, 1], "top": [[3, 1], [2, 3], [2, 1]]},
+            r"row 1: the target, 3, must be among the first catalogue_rank items of top, got 1 and \[2, 3\]",
+        ),
+        (
+            {"catalogue_rank": [3, 2, 2], "top": [[3, 1], [2, 1], [2, 1]]},
+            r"row 1: the target, 3, must be among the first catalogue_rank items of top, got 2 and \[2, 1\]",
         ),
         ({"scores": [[1.0], [1.0], [1.0]]}, "scores must be of no candidate or of all 2, got 1"),
         ({"scores": [[1.0, 2.0], [1.0], [1.0, 2.0]]}, r"scores must have one size in all rows, got \[1, 2\]"),
@@ -103,6 +119,11 @@ def test_answers_that_break_the_contract_are_refused(folder: Path, columns: dict
     _rewrite(folder / "chosen.parquet", **columns)
     with pytest.raises(ArtifactError, match=f"chosen.parquet: {expected}"):
         read_predictions(folder)
+
+
+def test_a_target_may_stand_before_the_rank_that_ties_give_it(folder: Path) -> None:
+    _rewrite(folder / "chosen.parquet", catalogue_rank=[2, 3, 9], top=[[3, 1], [3, 2], [1, 0]])
+    assert read_predictions(folder).predictions["chosen"].catalogue_ranks.tolist() == [2, 3, 9]
 
 
 @pytest.mark.parametrize(

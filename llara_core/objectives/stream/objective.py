@@ -82,10 +82,11 @@ class StreamObjective(Objective[EncodedChunk]):
 
     def _require_room(self, history_length: int, context: int) -> None:
         """Refuse chunks that hold fewer items than evaluation will show, or more tokens than the model can read."""
-        if self.recipe.chunk_tokens > context:
+        room = context - self._encoder.most_before
+        if self.recipe.chunk_tokens > room:
             raise ParamsError(
-                f"objectives.stream.chunk_tokens must be ≤ {context}, what this language model can read, got "
-                f"{self.recipe.chunk_tokens}"
+                f"objectives.stream.chunk_tokens must be ≤ {room}, what this language model can read beside the "
+                f"beginning of a text, got {self.recipe.chunk_tokens}"
             )
         needed = math.ceil(history_length * self._encoder.lengths[self._item_ids].mean())
         if self.recipe.chunk_tokens < needed:

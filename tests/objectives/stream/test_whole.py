@@ -42,7 +42,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import make_sentencepiece, make_sequences
 from tests.recommenders.recipes import OPTIONS, tiny
 
 LISTS = [[1, 2, 3, 4, 5, 6], [5, 6, 7, 1, 2], [2, 8, 1, 4], [3, 5, 7, 2, 6], [8], [4, 1, 6, 3, 8, 2]]
@@ -370,8 +370,23 @@ def test_chunks_fit_into_what_the_language_model_can_read(
     tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "load_base_llm", lambda *_: pytest.fail("loaded"))
-    with pytest.raises(ParamsError, match="chunk_tokens must be ≤ 1024, what this language model can read, got 1025"):
+    with pytest.raises(
+        ParamsError, match="chunk_tokens must be ≤ 1024, what this language model can read beside .*, got 1025"
+    ):
         _run(tmp_path, make_params(chunk_tokens=1025))
+
+
+def test_the_beginning_of_text_takes_room_too(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a tokenizer that begins texts with a token, chunks as long as the model's context would be too long."""
+    tokenizer = make_sentencepiece("first")
+    context = 60
+    monkeypatch.setattr(tuning, "load_tokenizer", lambda _: (tokenizer, context))
+    with pytest.raises(ParamsError, match="chunk_tokens must be ≤ (59|58), .* beside the beginning of a text, got 60"):
+        _run(tmp_path, make_params(chunk_tokens=context))
+    (tmp_path / "enough").mkdir()
+    _run(tmp_path / "enough", make_params(chunk_tokens=58))
 
 
 COUNTS = np.array([0, 1, 3, 5, 1, 5, 5, 5, 0])
