@@ -38,7 +38,10 @@ def write_model(folder: Path, vocabulary: int) -> None:
         torch.set_default_dtype(torch.float32)
 
 
-def main(examples: Annotated[int, typer.Option(help="Examples of the step.")] = 1) -> None:
+def main(
+    names: Annotated[list[str], typer.Argument(help="Objectives.")] = ["stream", "choice", "answer"],  # noqa: B006
+    examples: Annotated[int, typer.Option(help="Examples of the step.")] = 1,
+) -> None:
     """Print each objective's loss, the norm of its gradient, seconds and memory."""
     params = load_params(Path("params.yaml"))
     tokenizer, _ = load_tokenizer(params.selected_llm)
@@ -57,7 +60,7 @@ def main(examples: Annotated[int, typer.Option(help="Examples of the step.")] = 
             "train": params.train.model_copy(update={"precision": "bfloat16", "gradient_checkpointing": True}),
         }
         small = {"batch_size": examples, "micro_batch_size": examples, "examples_per_epoch": examples}
-        for objective in ("stream", "choice", "answer"):
+        for objective in names:
             recipe = getattr(params.objectives, objective)
             fewer = {"validation": recipe.validation.model_copy(update={"positions": 2})}
             if "ridge" in type(recipe).model_fields:

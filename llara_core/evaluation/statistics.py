@@ -3,16 +3,16 @@
 import numpy as np
 from scipy import stats
 
-_CONFIDENCE = 0.95
+_UPPER = 0.975  # the quantile at the upper end of 95 % intervals
 
 
 def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, float, float]:
     """Share of hits and its 95 % interval, with users as clusters.
 
-    Wilson's interval (1927) with the effective sample size p(1 − p) / Var(p) of Korn & Graubard (1998), where Var(p) is
-    the between-user variance of the ratio estimator; the effective size lies between Kish's number of users,
-    (Σ n_u)² / Σ n_u², which is their number where all have as many draws n_u, and that of hits. With one draw a user
-    this is Wilson's interval itself.
+    Wilson's interval (1927) with the effective sample size p(1 − p) / Var(p) of Korn & Graubard (1998), which is that
+    of hits at most. Var(p) is the jackknife's over users, and so the quantile is Student's. Where it can't be told, as
+    all lists are hits or none is, the size is Kish's number of users, (Σ n_u)² / Σ n_u², which is their number where
+    all have as many draws n_u. With one draw a user this is Wilson's interval itself.
 
     Args:
         hits: [R] bool, or 0 and 1.
@@ -28,9 +28,12 @@ def share_with_interval(hits: np.ndarray, users: np.ndarray) -> tuple[float, flo
         raise ValueError("hits must not be empty")
     share = float(hits.mean())
     _, clusters, sizes = np.unique(users, return_inverse=True, return_counts=True)
-    totals = np.bincount(clusters, weights=hits.astype(float))
-    low, high = _wilson(share, _effective_size(share, totals, sizes))
-    return share, low, high
+    n_hits, kish = len(hits), len(hits) ** 2 / int((sizes**2).sum())
+    if len(sizes) < 2 or len(sizes) == n_hits or share in (0.0, 1.0):
+        return share, *_wilson(share, kish, float(stats.norm.ppf(_UPPER)))
+    variance = _ratio_variance(share, np.bincount(clusters, weights=hits.astype(float)), sizes)
+    size = min(share * (1 - share) / variance, n_hits) if variance else n_hits
+    return share, *_wilson(share, size, float(stats.t.ppf(_UPPER, len(sizes) - 1)))
 
 
 def mean_with_interval(values: np.ndarray, users: np.ndarray) -> tuple[float, float, float]:
@@ -73,26 +76,19 @@ def _mean_and_half_width(values: np.ndarray, users: np.ndarray) -> tuple[float, 
     if len(sizes) < 2:
         return mean, float("inf")  # one user says nothing of others
     deviation = np.sqrt(_ratio_variance(mean, np.bincount(clusters, weights=values), sizes))
-    return mean, float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(sizes) - 1) * deviation)
+    return mean, float(stats.t.ppf(_UPPER, len(sizes) - 1) * deviation)
 
 
-def _ratio_variance(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
-    """Between-user variance of Σ totals / Σ sizes."""
-    n_users = len(sizes)
-    residuals = totals - share * sizes
-    return n_users / (n_users - 1) * float(residuals @ residuals) / int(sizes.sum()) ** 2
+def _ratio_variance(ratio: float, totals: np.ndarray, sizes: np.ndarray) -> float:
+    """Between-user variance of Σ totals / Σ sizes, by the jackknife, which leaves out one user at a time.
+
+    Where sizes differ much, the usual linearised one is too small.
+    """
+    without = (totals.sum() - totals) / (sizes.sum() - sizes)
+    return (len(sizes) - 1) / len(sizes) * float(((without - ratio) ** 2).sum())
 
 
-def _effective_size(share: float, totals: np.ndarray, sizes: np.ndarray) -> float:
-    n_users, n_hits = int(sizes.sum()) ** 2 / int((sizes**2).sum()), int(sizes.sum())
-    if len(sizes) < 2 or n_users == n_hits or share in (0.0, 1.0):
-        return n_users
-    variance = _ratio_variance(share, totals, sizes)
-    return float(np.clip(share * (1 - share) / variance, n_users, n_hits)) if variance else float(n_hits)
-
-
-def _wilson(share: float, size: float) -> tuple[float, float]:
-    z = float(stats.norm.ppf((1 + _CONFIDENCE) / 2))
+def _wilson(share: float, size: float, z: float) -> tuple[float, float]:
     centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))

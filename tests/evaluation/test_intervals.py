@@ -7,61 +7,82 @@ from scipy import stats
 from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.statistics import difference_with_interval, mean_with_interval, share_with_interval
 
+T = {degrees: stats.t.ppf(0.975, degrees) for degrees in (2, 3)}
+
 
 def _share(hits_of_users: list[list[int]]) -> tuple[float, float, float]:
     users = [user for user, hits in enumerate(hits_of_users) for _ in hits]
     return share_with_interval(np.array([hit for hits in hits_of_users for hit in hits], dtype=bool), np.array(users))
 
 
-def _wilson(hits: int, size: int) -> tuple[float, float, float]:
-    expected = stats.binomtest(hits, size).proportion_ci(method="wilson")
-    return pytest.approx((hits / size, expected.low, expected.high))
+def _wilson(share: float, size: float, z: float) -> tuple[float, float, float]:
+    """Solve (p − share)² = z² p (1 − p) / size for p."""
+    ends = np.roots([size + z**2, -(2 * size * share + z**2), size * share**2])
+    return pytest.approx((share, min(ends), max(ends)))
+
+
+def test_one_draw_of_each_user_is_a_draw_of_its_own() -> None:
+    expected = stats.binomtest(3, 7).proportion_ci(method="wilson")
+    assert _share([[1], [0], [1], [0], [0], [1], [0]]) == pytest.approx((3 / 7, expected.low, expected.high))
 
 
 def test_draws_that_agree_in_part_are_worth_part_of_their_number() -> None:
-    # Residuals 1, 0, 0, -1: variance 4/3 · 2 / 8² = 1/24, so 8 draws of 4 users are worth .25 · 24 = 6.
-    assert _share([[1, 1], [1, 0], [0, 1], [0, 0]]) == _wilson(3, 6)
+    # Without one user 2/6, 3/6, 3/6, 4/6 are left: variance 3/4 · 2 / 36 = 1/24, so 8 draws are worth .25 · 24 = 6.
+    assert _share([[1, 1], [1, 0], [0, 1], [0, 0]]) == _wilson(0.5, 6, T[3])
 
 
 def test_users_with_unequal_numbers_of_draws() -> None:
-    # Residuals .5, -.5, 1, -1: variance 4/3 · 2.5 / 8² = 5/96, so they are worth .25 · 96/5 = 4.8. With z² = 3.841459:
-    # half = 1.959964 / (1 + .800304) · √(.25/4.8 + 3.841459/(4 · 4.8²)) = .333369
-    assert _share([[1], [1, 0, 0], [1, 1], [0, 0]]) == pytest.approx((0.5, 0.5 - 0.333369, 0.5 + 0.333369), abs=1e-5)
+    # What is left without one user.
+    without = np.array([3 / 7, 3 / 5, 2 / 6, 4 / 6])
+    variance = 3 / 4 * ((without - 0.5) ** 2).sum()
+    assert _share([[1], [1, 0, 0], [1, 1], [0, 0]]) == _wilson(0.5, 0.25 / variance, T[3])
 
 
-def test_draws_are_worth_at_least_their_users_and_at_most_their_number() -> None:
-    # Residuals .5, .5, -.5, -.5: variance 4/3 · 1 / 12² , worth 27; there are 12 draws.
-    assert _share([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]) == _wilson(6, 12)
-    # Residuals 1, 1, -1, -1: variance 4/3 · 4 / 8², worth 3; there are 4 users.
-    assert _share([[1, 1], [1, 1], [0, 0], [0, 0]]) == _wilson(2, 4)
-    # Residuals .5, 1.5, -1, -1: variance .09375, worth 2.7; users of 1, 3, 2 and 2 draws are worth 8² / 18 = 3.56.
-    z = stats.norm.ppf(0.975) ** 2
-    half = np.sqrt(z * 0.25 / (32 / 9) + z**2 / (4 * (32 / 9) ** 2)) / (1 + z / (32 / 9))
-    assert _share([[1], [1, 1, 1], [0, 0], [0, 0]]) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
-    # No residual at all: each draw counts.
-    assert _share([[1, 0], [1, 0], [0, 1]]) == _wilson(3, 6)
+def test_draws_are_worth_at_most_their_number() -> None:
+    # Without one user 4/9 twice, 5/9 twice: variance 3/4 · 4 / 18² = 1/108, worth 27; there are 12 draws.
+    assert _share([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]) == _wilson(0.5, 12, T[3])
+    # Without one user 2/6 twice, 4/6 twice: variance 3/4 · 4 / 36 = 1/12, worth 3, less than the users.
+    assert _share([[1, 1], [1, 1], [0, 0], [0, 0]]) == _wilson(0.5, 3, T[3])
+    # No difference at all: each draw counts.
+    assert _share([[1, 0], [1, 0], [0, 1]]) == _wilson(0.5, 6, T[2])
+
+
+@pytest.mark.parametrize(("mean", "concentration", "spread"), [(0.5, 5, 1.0), (0.1, 20, 1.0), (0.6, 8, 0.0)])
+def test_intervals_cover_the_truth_in_95_percent_of_simulated_tests(
+    mean: float, concentration: float, spread: float
+) -> None:
+    """95 users, whose shares differ, and their numbers of draws by a standard deviation `spread` of the logarithm."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(2000):
+        sizes = np.maximum(1, np.exp(rng.normal(3, spread, 95)).round().astype(int))
+        shares = rng.beta(mean * concentration, (1 - mean) * concentration, 95)
+        users = np.repeat(np.arange(95), sizes)
+        _, low, high = share_with_interval(rng.random(len(users)) < shares[users], users)
+        covered += low <= mean <= high
+    assert 0.93 <= covered / 2000 <= 0.97
 
 
 def test_shares_of_0_and_1_are_worth_their_users() -> None:
-    assert _share([[1, 1], [1, 1], [1, 1]]) == _wilson(3, 3)
-    assert _share([[0, 0], [0, 0]]) == _wilson(0, 2)
+    z = stats.norm.ppf(0.975)
+    assert _share([[1, 1], [1, 1], [1, 1]]) == _wilson(1, 3, z)
+    assert _share([[0, 0], [0, 0]]) == _wilson(0, 2, z)
     assert _share([[1], [1], [1] * 998])[1] < 0.25  # nearly all are of one user
 
 
 def test_a_mean_over_users_with_unequal_numbers_of_draws() -> None:
-    # Mean .5; residuals .5, -.5, 0: variance 3/2 · .5 / 4² = .046875; t.975 with 2 degrees of freedom = 4.302653
+    # Mean .5; without one user 1/3, 2/3, 1/2: variance 2/3 · 2/36 = 1/27; t.975 with 2 degrees of freedom = 4.302653
     mean, low, high = mean_with_interval(np.array([1.0, 0.0, 0.5, 0.5]), np.array([1, 2, 3, 3]))
-    half = 4.302653 * 0.046875**0.5
+    half = 4.302653 * 27**-0.5
     assert (mean, low, high) == pytest.approx((0.5, max(0.0, 0.5 - half), min(1.0, 0.5 + half)))
-    # Closer together, so that neither end is cut: residuals .05, -.05, 0: a tenth of that.
+    # Closer together, so that neither end is cut: a tenth of that.
     mean, low, high = mean_with_interval(np.array([0.55, 0.45, 0.5, 0.5]), np.array([1, 2, 3, 3]))
     assert (mean, low, high) == pytest.approx((0.5, 0.5 - half / 10, 0.5 + half / 10), abs=1e-6)
 
 
 def test_a_paired_difference_of_users_with_unequal_numbers_of_draws() -> None:
-    # Differences 1, 1 | 0 | 0: mean .5; residuals 1, -.5, -.5: variance 3/2 · 1.5 / 4² = .375²
+    # Differences 1, 1 | 0 | 0: mean .5; without one user 0, 2/3, 2/3: variance 2/3 · (1/4 + 2/36) = 11/54
     first, second = np.array([1.0, 0.9, 0.5, 0.25]), np.array([0.0, -0.1, 0.5, 0.25])
-    half = 4.302653 * 0.375
+    half = 4.302653 * (11 / 54) ** 0.5
     assert difference_with_interval(first, second, np.array([1, 1, 2, 3])) == pytest.approx(
         (0.5, 0.5 - half, 0.5 + half)
     )

@@ -75,9 +75,10 @@ def test_differences_are_paired_and_have_users_as_clusters(answered: Answered) -
     # Right in words: lists 1 and 4; by score: 1, 3 and 4. So user 2 differs by −1 of two lists, the others by 0.
     entry = found["llara - recommender"]
     assert entry["difference"] == pytest.approx(-1 / 5)
-    residuals = np.array([0 + 2 / 5, -1 + 2 / 5, 0 + 1 / 5])
-    half = stats.t.ppf(0.975, 2) * np.sqrt(3 / 2 * (residuals**2).sum()) / 5
-    assert (entry["low"], entry["high"]) == pytest.approx((-1 / 5 - half, -1 / 5 + half))
+    without = np.array([-1 / 3, 0, -1 / 4])  # one user
+    half = stats.t.ppf(0.975, 2) * np.sqrt(2 / 3 * ((without + 1 / 5) ** 2).sum())
+    assert half > 4 / 5  # a difference ends at −1
+    assert (entry["low"], entry["high"]) == pytest.approx((-1, -1 / 5 + half))
 
 
 def test_every_metric_can_be_computed_again_from_what_is_stored(tmp_path: Path, answered: Answered) -> None:

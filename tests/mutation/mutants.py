@@ -484,16 +484,15 @@ _JUDGING = [
         "shown[::-1], example, sets.candidates",
     ),
     Mutant(_RECOMMENDERS, "history cut short", "sets, history_length)\n    return", "sets, 1)\n    return"),
-    Mutant(_STATISTICS, "90 % intervals", "_CONFIDENCE = 0.95", "_CONFIDENCE = 0.9"),
-    Mutant(_STATISTICS, "one-sided quantile", "stats.norm.ppf((1 + _CONFIDENCE) / 2)", "stats.norm.ppf(_CONFIDENCE)"),
+    Mutant(_STATISTICS, "90 % intervals", "_UPPER = 0.975", "_UPPER = 0.95"),
     Mutant(_STATISTICS, "Wilson's centre", "share + z**2 / (2 * size)", "share + z**2 / size"),
     Mutant(_STATISTICS, "Wilson's width", "z**2 / (4 * size**2)", "z**2 / size**2"),
-    Mutant(_STATISTICS, "variance without its correction", "n_users / (n_users - 1) * float", "float"),
-    Mutant(_STATISTICS, "variance for equal clusters only", "totals - share * sizes", "totals - share * sizes.mean()"),
-    Mutant(_STATISTICS, "draws counted as independent", "variance, n_users, n_hits", "variance, n_hits, n_hits"),
-    Mutant(_STATISTICS, "users counted, draws ignored", "variance, n_users, n_hits", "variance, n_users, n_users"),
-    Mutant(_STATISTICS, "no lower bound of the size", "variance, n_users, n_hits", "variance, 1, n_hits"),
-    Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1)", "len(sizes))"),
+    Mutant(_STATISTICS, "jackknife without its factor", "(len(sizes) - 1) / len(sizes) * float", "float"),
+    Mutant(_STATISTICS, "variance for equal clusters only", "(sizes.sum() - sizes)", "(sizes.sum() - sizes.mean())"),
+    Mutant(_STATISTICS, "draws counted as independent", "(share * (1 - share) / variance, n_hits)", "(n_hits, n_hits)"),
+    Mutant(_STATISTICS, "users counted, draws ignored", "(share * (1 - share) / variance, n_hits)", "(kish, n_hits)"),
+    Mutant(_STATISTICS, "the normal quantile of clusters", "stats.t.ppf(_UPPER, len(sizes) - 1)))", "1.96))"),
+    Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1) * dev", "len(sizes)) * dev"),
 ]
 
 _READING = [
