@@ -1,4 +1,4 @@
-"""Changes to objectives, finetuning, hybrid, evaluation and plots, each of which would give wrong results without a word.
+"""Changes to objectives, finetuning, hybrid, evaluation and plots, each of which would give wrong results silently.
 
 A text must stand exactly once in its file. What changes no result (such as a mask that nothing reads) isn't listed.
 """
