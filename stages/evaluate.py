@@ -13,7 +13,7 @@ from llara_core.params.params import Params
 from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, EMBEDDINGS, EVALUATION, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
+from stages.paths import ADAPTER, EMBEDDINGS, EVALUATION, METRICS, PLOT_TEMPLATES, PREDICTIONS, PROCESSED, RECOMMENDER
 
 if TYPE_CHECKING:
     from llara_core.evaluation.artifacts import Artifacts
@@ -33,8 +33,8 @@ def evaluate(
     """Judge the tuned LLM on the test users' candidate sets.
 
     Reads all earlier artifacts; writes every model's answers to data/predictions, all metrics to
-    data/evaluation/details.json, those that matter most to metrics/evaluate.json, and prints them as a table with
-    remarks.
+    data/evaluation/details.json with plots beside it, those that matter most to metrics/evaluate.json, and prints them
+    as a table with remarks.
     A killed run goes on where it stopped, from .llara/checkpoints (or $LLARA_CHECKPOINT_DIR); a finished one leaves
     none.
     """
@@ -60,7 +60,7 @@ def _evaluate(params: Params, *, fresh: bool) -> bool:
 
 
 def _write(judged: "Judged", artifacts: "Artifacts") -> None:
-    from llara_core.evaluation.plots import plot_rows
+    from llara_core.evaluation.plots import pictures, plot_rows
     from llara_core.evaluation.remarks import remarks
     from llara_core.evaluation.report import details, headline
     from llara_core.tables.predictions import write_predictions
@@ -69,13 +69,17 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
     found["remarks"] = remarks(found, answered.asked.sets)
-    rows, matter = plot_rows(found), headline(answered, judged.weight)  # all that can fail comes before what is written
+    # All that can fail comes before what is written.
+    rows, matter = plot_rows(found), headline(answered, judged.weight)
+    drawn = pictures(rows, matter["lists"], PLOT_TEMPLATES)
     with atomic_directory(PREDICTIONS) as folder:
         write_predictions(folder, answered, artifacts.lineage)
     with atomic_directory(EVALUATION) as folder:
         write_metrics(folder / _DETAILS.name, found)
         for name, entries in rows.items():
             write_curve(folder / f"{name}.csv", entries, list(entries[0]) if entries else [])
+        for name, png in drawn.items():
+            (folder / f"{name}.png").write_bytes(png)
     write_metrics(_METRICS, matter)
     write_metrics(METRICS / "evaluate_timing.json", {"seconds_a_list": judged.seconds})
 

@@ -91,7 +91,10 @@ def differences(answered: Answered) -> Metrics:
 
 
 def overlap(answered: Answered, first: str, second: str) -> dict[str, float]:
-    """Shares of lists where both models hit, only one, or none; `either` is what choosing between them can reach."""
+    """Shares of lists, with 95 % intervals over users, where both models hit, only one, or none.
+
+    `either` is what choosing between them can reach.
+    """
     hits = metric("hit_ratio_at_1")
     ours, theirs = (hits(answered.predictions[name], answered.asked).astype(bool) for name in (first, second))
     shares = {
@@ -101,7 +104,10 @@ def overlap(answered: Answered, first: str, second: str) -> dict[str, float]:
         "neither": ~ours & ~theirs,
         "either": ours | theirs,
     }
-    return {name: float(np.mean(values)) for name, values in shares.items()}
+    users, found = answered.asked.sets.user_ids, dict[str, float]()
+    for name, values in shares.items():
+        found |= named_mean(name, values, users)
+    return found
 
 
 def _among_candidates(predictions: Predictions, asked: Asked) -> Metrics:

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from llara_core.evaluation.beyond_accuracy import gini, list_report, novelty
-from llara_core.evaluation.plots import plot_rows
 from llara_core.evaluation.remarks import remarks
 from llara_core.evaluation.report import details, headline, overlap
+from llara_core.evaluation.statistics import share_with_interval
 from llara_core.tables.candidates import Scope
 from llara_core.tables.items import Items
 from llara_core.tables.predictions import SCORED, Answered, Predictions, read_predictions, write_predictions
@@ -89,18 +89,15 @@ def test_every_metric_can_be_computed_again_from_what_is_stored(tmp_path: Path, 
 
 
 def test_overlap_of_hits(answered: Answered) -> None:
-    assert overlap(answered, "llara", "recommender") == pytest.approx(
-        {"both": 0.4, "only_llara": 0, "only_recommender": 0.2, "neither": 0.4, "either": 0.6}
-    )
-
-
-def test_plots_have_a_row_for_each_model_and_part(answered: Answered) -> None:
-    rows = plot_rows(details(answered, ITEMS, 40, VECTORS))
-    assert [row["model"] for row in rows["models"]] == ["llara", "recommender"]
-    assert rows["models"][1]["hit_ratio_at_1"] == 0.6
-    assert [(row["model"], row["place"]) for row in rows["by_place"]] == [("llara", 1), ("recommender", 1)]
-    assert {row["model"] for row in rows["calibration"]} == {"recommender"}
-    assert rows["by_history_length"][0]["history_length"] == "10–19"
+    found = overlap(answered, "llara", "recommender")
+    shares = {"both": 0.4, "only_llara": 0, "only_recommender": 0.2, "neither": 0.4, "either": 0.6}
+    assert {name: found[name] for name in shares} == pytest.approx(shares)
+    # Right in words: lists 1 and 4; by score: 1, 3 and 4, of users 1, 2 and 2.
+    hits = {"both": [1, 0, 0, 1, 0], "only_recommender": [0, 0, 1, 0, 0], "either": [1, 0, 1, 1, 0]}
+    for name, rows in hits.items():
+        _, low, high = share_with_interval(np.array(rows), np.array([1, 1, 2, 2, 3]))
+        assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high))
+    assert len(found) == 3 * len(shares)
 
 
 def _many(hits: dict[str, list[int]]) -> Answered:

@@ -1,4 +1,4 @@
-"""Changes to objectives, finetuning, hybrid and evaluation, each of which would give wrong results without a word.
+"""Changes to objectives, finetuning, hybrid, evaluation and plots, each of which would give wrong results silently.
 
 A text must stand exactly once in its file. What changes no result (such as a mask that nothing reads) isn't listed.
 """
@@ -74,6 +74,13 @@ _STREAMS = "llara_core/objectives/stream/objective.py"
 _POSITIONS = "llara_core/objectives/stream/validation.py"
 _ASKED = "llara_core/objectives/asking.py"
 _READER = "llara_core/objectives/stream/respondent.py"
+_PLOTS = "llara_core/evaluation/plots.py"
+_PLOT = "llara_core/plotting/plot.py"
+_VEGA = "llara_core/plotting/vega.py"
+_BARS = ".dvc/plots/bars.json"
+_PANELS = ".dvc/plots/parts.json"
+_RELIABILITY = ".dvc/plots/calibration.json"
+_LINES = ".dvc/plots/curve.json"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -697,4 +704,47 @@ _RUNNING = [
     Mutant(_STREAMS, "chunks as long as the context", "context - self._encoder.most_before", "context"),
 ]
 
-MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_POINTING, *_JUDGING, *_RUNNING]
+
+_PLOTTING = [
+    Mutant(_REPORT, "the ceiling of both", '"either": ours | theirs', '"either": ours & theirs'),
+    Mutant(
+        _REPORT,
+        "overlap's intervals of other lists",
+        "named_mean(name, values, users)",
+        "named_mean(name, ours, users)",
+    ),
+    Mutant(_PLOTS, "the worst model first", "(-named[1][_RATIO], named[0])", "(named[1][_RATIO], named[0])"),
+    Mutant(_PLOTS, "equal models in any order", "(-named[1][_RATIO], named[0])", "-named[1][_RATIO]"),
+    Mutant(_PLOTS, "no upper end", '("", "_low", "_high")', '("", "_low", "_low")'),
+    Mutant(_PLOTS, "users for lists", 'row["n_lists" if "n_lists" in row else "n_examples"]', 'row["n_users"]'),
+    Mutant(_PLOTS, "sizes of all models", 'if row["model"] == rows[0]["model"]', "if row"),
+    Mutant(_PLOTS, "another share's overlap", '_share("share", overlap, name)', '_share("share", overlap, "either")'),
+    Mutant(_PLOT, "the caption alone", '[*title["subtitle"], *caption]', "[*caption]"),
+    Mutant(_PLOT, "axes exchanged", "x=self.x,", "x=self.y,"),
+    Mutant(_PLOT, "rows without a revision", '{**row, "rev": "workspace"}', "{**row}"),
+    Mutant(_VEGA, "small", "scale=2", "scale=1"),
+    Mutant(_VEGA, "a legend of one revision", '"disable": True', '"disable": False'),
+    Mutant(_VEGA, "Vega's names in the page's scope", "(() => {{", "{{{{"),
+    Mutant(_BARS, "bars of the lower end", '"field": "<DVC_METRIC_X>",', '"field": "<DVC_METRIC_X>_low",'),
+    Mutant(_BARS, "bars in the order of names", '"sort": null,\n      "title"', '"title"'),
+    Mutant(_PANELS, "panels in the order of names", '"sort": {"field": "row", "op": "min"}, ', ""),
+    Mutant(_PANELS, "a mean of parts", '"toNumber(datum.n_lists)"', '"1"'),
+    Mutant(_PANELS, "one line for all models", '"groupby": ["model", "rev"]', '"groupby": ["rev"]'),
+    Mutant(_PANELS, "half an interval", '"<DVC_METRIC_Y>_high"', '"<DVC_METRIC_Y>"'),
+    Mutant(_PANELS, "revisions on one another", '"xOffset": {"field": "rev", "sort": null},', ""),
+    Mutant(_RELIABILITY, "a flat diagonal", '"y2": {"field": "end"}', '"y2": {"field": "start"}'),
+    Mutant(_LINES, "nothing measured counts as 0", "isValid(datum.value)", "true"),
+]
+
+MUTANTS = [
+    *_PLOTTING,
+    *_EXAMPLES,
+    *_OPTIMISATION,
+    *_CHOICE,
+    *_TENSORS,
+    *_PARTS,
+    *_READING,
+    *_POINTING,
+    *_JUDGING,
+    *_RUNNING,
+]

@@ -60,6 +60,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/pieces.py": ["tests/evaluation/test_pieces.py"],
     "llara_core/evaluation/per_list.py": ["tests/evaluation/test_per_list.py"],
     "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
+    "llara_core/evaluation/plots.py": ["tests/evaluation/test_plots.py"],
+    "llara_core/plotting": ["tests/plotting"],
+    ".dvc/plots": ["tests/plotting"],
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
     "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py"],
@@ -162,7 +165,8 @@ def _fork(run: _Running) -> int:
     folder = Path(run.folder.name)
     _copy_tree(folder)
     if run.mutant is None:
-        tests = ["tests/prompting", "tests/objectives", "tests/finetuning", "tests/hybrid", "tests/evaluation"]
+        rooms = ("prompting", "objectives", "finetuning", "hybrid", "evaluation", "plotting")
+        tests = [f"tests/{room}" for room in rooms]
     else:
         path = folder / run.mutant.file
         path.write_text(path.read_text(encoding="utf-8").replace(run.mutant.old, run.mutant.new), encoding="utf-8")

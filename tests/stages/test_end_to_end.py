@@ -85,7 +85,7 @@ def reproduced(run: Run) -> str:
 
 
 def _results(repository: Path) -> dict[str, str]:
-    tables = sorted(repository.glob("data/**/*.parquet"))
+    tables = sorted([*repository.glob("data/**/*.parquet"), *repository.glob("data/evaluation/*")])
     reports = sorted(set(repository.glob("metrics/*.json")) - set(repository.glob("metrics/*_timing.json")))
     adapter = sorted(repository.glob("data/adapter/*"))
     return {path.name: sha256_of(path) for path in [*tables, *reports, *adapter]}
@@ -151,9 +151,19 @@ def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("reproduced")
+def test_pictures_stand_beside_what_they_show(repository: Path) -> None:
+    folder = repository / "data/evaluation"
+    tables = {path.stem for path in folder.glob("*.csv")}
+    assert tables == {"models", "by_history_length", "by_target_n_train", "by_place", "calibration", "overlap"}
+    pictures = {path.stem: path.read_bytes() for path in folder.glob("*.png")}
+    assert set(pictures) == tables
+    assert all(content.startswith(b"\x89PNG") for content in pictures.values())
+
+
+@pytest.mark.usefixtures("reproduced")
 def test_a_second_repro_does_nothing_and_the_status_is_clean(run: Run) -> None:
     again = run("dvc", "repro").stdout
-    assert again.count("didn't change, skipping") == 6
+    assert again.count("didn't change, skipping") == 7
     assert "Running stage" not in again
     assert "up to date" in run("dvc", "status").stdout
 
@@ -164,7 +174,8 @@ def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path)
     assert not list((repository / ".llara/checkpoints").glob("*/*/step-*"))
     assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
-    assert len(before) == 4 + (1 + 9) + 6 + 6  # tables, lists and answers, reports, the adapter's files
+    # Tables, lists and answers, details with plots, reports, the adapter's files.
+    assert len(before) == 4 + (1 + 9) + (1 + 2 * 6) + 6 + 6
 
 
 @pytest.mark.usefixtures("reproduced")
@@ -197,8 +208,11 @@ def test_experiments_are_run_shown_and_compared(run: Run, repository: Path) -> N
     in_place = run("dvc", "exp", "run", "-S", "eval.method=generation", "-S", "eval.probes=[]").stdout
     assert "Stage 'finetune' didn't change, skipping" in in_place
     _check_evaluation(json.loads(evaluated.read_text()), 95, models - set(PROBED))
-    html = run("dvc", "plots", "show").stdout
-    assert "index.html" in html
+    page = run("dvc", "plots", "show").stdout.strip()
+    assert page == (repository / "dvc_plots/index.html").as_uri()
+    shown = (repository / "dvc_plots/index.html").read_text()
+    assert shown.count("vegaEmbed('#") == 11
+    assert "https://cdn" not in shown
     run("git", "checkout", "--", "params.yaml")
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from llara_core.evaluation.plots import PLOTS
 from tests.conftest import ROOT
 
-STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
+STAGES = PIPELINE["stages"]
+CURVES = ("pretrain", "finetune")
 ENCODERS = [ROOT / "llara_core/params/encoders", ROOT / "llara_core/recommenders/encoders"]
+SLOW = {"torch", "transformers", "peft", "scipy", "dvc_render", "vl_convert", "PIL"}
 OBJECTIVES = ROOT / "llara_core/objectives"
 SELECTORS = {"dataset": "datasets", "recommender": "recommenders", "llm": "llms", "train.objective": "objectives"}
 
@@ -57,11 +61,14 @@ def _closure(path: Path) -> set[Path]:
 
 
 def _code_deps(stage: str) -> list[Path]:
-    return [ROOT / dep for dep in STAGES[stage]["deps"] if not dep.startswith(("data/", "checksums.json"))]
+    return [
+        ROOT / dep for dep in STAGES[stage]["deps"] if not dep.startswith(("data/", "checksums.json", ".dvc/plots/"))
+    ]
 
 
-def test_there_are_the_six_stages_in_order() -> None:
-    assert list(STAGES) == ["fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"]
+def test_there_are_the_six_stages_in_order_and_what_plots_need() -> None:
+    stages = ["fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"]
+    assert list(STAGES) == [*stages, "prepare_plots"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -137,6 +144,9 @@ def test_a_stage_declares_the_params_it_reads_and_no_other(stage: str) -> None:
 
 def test_metrics_are_not_cached_and_movielens_is_never_pushed() -> None:
     for name, stage in STAGES.items():
+        if name == "prepare_plots":
+            assert "metrics" not in stage
+            continue
         files = [name, f"{name}_timing"] if name in ("pretrain", "evaluate") else [name]
         assert stage["metrics"] == [{f"metrics/{file}.json": {"cache": False}} for file in files]
     for name, out in (("fetch", "data/raw"), ("preprocess", "data/processed"), ("evaluate", "data/predictions")):
@@ -156,7 +166,7 @@ def test_the_launcher_stays_literal() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_and_params_errors_do_not_wait_for_torch(stage: str) -> None:
     """Torch, transformers and peft take seconds to load: that comes once params.yaml is known to be good."""
-    program = f"import sys, stages.{stage}; print({{'torch', 'transformers', 'peft', 'scipy'}} & set(sys.modules))"
+    program = f"import sys, stages.{stage}; print({SLOW} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -165,3 +175,34 @@ def test_no_comment_stands_behind_a_list() -> None:
     """DVC's `-S name=[]` writes an invalid file then."""
     lines = (ROOT / "params.yaml").read_text().splitlines()
     assert not [line for line in lines if re.match(r" *\w+: \[.*\] +#", line)]
+
+
+def _templates(stage: str) -> set[str]:
+    return {Path(dep).name for dep in STAGES[stage]["deps"] if dep.startswith(".dvc/plots/")}
+
+
+def test_stages_depend_on_the_templates_that_they_fill() -> None:
+    assert _templates("evaluate") == {f"{plot.template}.json" for plot in PLOTS.values()}
+    assert _templates("prepare_plots") == {"page.html"}
+
+
+def test_dvc_plots_what_evaluate_draws() -> None:
+    """Both by the same template, with the same axes."""
+    plots = {name: plot for entry in PIPELINE["plots"] for name, plot in entry.items()}
+    for file, plot in PLOTS.items():
+        path = f"data/evaluation/{file}.csv"
+        assert plots.pop(plot.title) == {
+            "template": plot.template,
+            "x": {path: plot.x},
+            "x_label": plot.x_label,
+            "y": {path: plot.y},
+            "y_label": plot.y_label,
+        }
+    assert {plot["template"] for plot in plots.values()} == {"curve"}
+    assert {path for plot in plots.values() for path in plot["y"]} == {f"data/curves/{name}.csv" for name in CURVES}
+
+
+def test_names_of_plots_can_stand_in_dvc_s_page() -> None:
+    """DVC puts them into a script as a selector between quotes, and replaces some characters, but not quotes."""
+    for entry in PIPELINE["plots"]:
+        assert re.fullmatch(r"[A-Za-z][\w @()]*", next(iter(entry)))
