@@ -13,7 +13,7 @@ from llara_core.params.params import Params
 from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, EMBEDDINGS, EVALUATION, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
+from stages.paths import ADAPTER, CANDIDATES, EMBEDDINGS, EVALUATION, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
 
 if TYPE_CHECKING:
     from llara_core.evaluation.artifacts import Artifacts
@@ -52,7 +52,7 @@ def _evaluate(params: Params, *, fresh: bool) -> bool:
     from llara_core.runtime.compute import seed_torch
 
     seed_torch(params.seed)
-    artifacts = read_artifacts(PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER)
+    artifacts = read_artifacts(PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER, CANDIDATES)
     with locked_checkpoints("evaluate", evaluation_fingerprint(params, artifacts), fresh=fresh) as folder:
         if judged := judge(params, artifacts, folder):
             _write(judged, artifacts)
@@ -69,7 +69,7 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
     sets = answered.asked.sets
-    found["remarks"] = remarks(found, sets.candidates.shape[1], sets.scopes[0])
+    found["remarks"] = remarks(found, sets.candidates.shape[1], sets.scopes[0], are_hard=artifacts.are_hard)
     rows, matter = plot_rows(found), headline(answered, judged.weight)  # all that can fail comes before what is written
     with atomic_directory(PREDICTIONS) as folder:
         write_predictions(folder, answered, artifacts.lineage)
