@@ -13,7 +13,17 @@ from llara_core.params.params import Params
 from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_metrics
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, EMBEDDINGS, EVALUATION, METRICS, PLOT_TEMPLATES, PREDICTIONS, PROCESSED, RECOMMENDER
+from stages.paths import (
+    ADAPTER,
+    CANDIDATES,
+    EMBEDDINGS,
+    EVALUATION,
+    METRICS,
+    PLOT_TEMPLATES,
+    PREDICTIONS,
+    PROCESSED,
+    RECOMMENDER,
+)
 
 if TYPE_CHECKING:
     from llara_core.evaluation.artifacts import Artifacts
@@ -52,7 +62,7 @@ def _evaluate(params: Params, *, fresh: bool) -> bool:
     from llara_core.runtime.compute import seed_torch
 
     seed_torch(params.seed)
-    artifacts = read_artifacts(PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER)
+    artifacts = read_artifacts(PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER, CANDIDATES)
     with locked_checkpoints("evaluate", evaluation_fingerprint(params, artifacts), fresh=fresh) as folder:
         if judged := judge(params, artifacts, folder):
             _write(judged, artifacts)
@@ -68,7 +78,7 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     tables, answered = artifacts.tables, judged.answered
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
-    found["remarks"] = remarks(found, answered.asked.sets)
+    found["remarks"] = remarks(found, answered.asked.sets, are_hard=artifacts.are_hard)
     # All that can fail comes before what is written.
     rows, matter = plot_rows(found), headline(answered, judged.weight)
     drawn = pictures(rows, matter["lists"], PLOT_TEMPLATES)

@@ -5,6 +5,7 @@ from pathlib import Path
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 RECOMMENDER = Path("data/recommender")
+CANDIDATES = Path("data/candidates/candidates.parquet")
 EMBEDDINGS = Path("data/embeddings/item_embeddings.parquet")
 ADAPTER = Path("data/adapter")
 PREDICTIONS = Path("data/predictions")

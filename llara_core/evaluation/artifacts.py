@@ -16,6 +16,7 @@ from llara_core.recommenders.model import SequentialRecommender
 from llara_core.recommenders.saving import load_recommender
 from llara_core.runtime.compute import choose_device
 from llara_core.runtime.files import sha256_of_folder
+from llara_core.tables.asked_lists import read_asked_lists
 from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings
 from llara_core.tables.lineage import Lineage, require_lineage
 from llara_core.tables.processed import Processed, read_processed
@@ -26,7 +27,8 @@ class Artifacts:
     """What is judged, and on what; made from one another.
 
     Attributes:
-        tables: catalogue, sequences and candidate sets.
+        tables: catalogue, sequences, and the lists that are asked about.
+        are_hard: whether the recommender chose the negatives of these lists.
         recommender: in evaluation mode.
         embeddings: the recommender's, as the adapter was trained with.
         adapter: its folder.
@@ -35,6 +37,7 @@ class Artifacts:
     """
 
     tables: Processed
+    are_hard: bool
     recommender: SequentialRecommender
     embeddings: ItemEmbeddings
     adapter: Path
@@ -42,7 +45,7 @@ class Artifacts:
     lineage: Lineage
 
 
-def read_artifacts(processed: Path, recommender: Path, embeddings: Path, adapter: Path) -> Artifacts:
+def read_artifacts(processed: Path, recommender: Path, embeddings: Path, adapter: Path, candidates: Path) -> Artifacts:
     """Read what earlier stages left.
 
     Raises:
@@ -55,8 +58,10 @@ def read_artifacts(processed: Path, recommender: Path, embeddings: Path, adapter
     manifest = read_manifest(adapter, lineage)
     base = {"llm": llm_digest(manifest.llm)}
     require_lineage(adapter, manifest.made_from, base, "DVC doesn't see it: run `dvc repro --force finetune`")
-    lineage |= {"candidates": tables.sets.digest, "adapter": sha256_of_folder(adapter)}
-    return Artifacts(tables, model, vectors, adapter, manifest, lineage)
+    asked = read_asked_lists(candidates, tables, lineage["recommender"])
+    lineage |= {"candidates": asked.sets.digest, "adapter": sha256_of_folder(adapter)}
+    tables = replace(tables, sets=asked.sets)
+    return Artifacts(tables, asked.are_hard, model, vectors, adapter, manifest, lineage)
 
 
 def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:

@@ -6,6 +6,10 @@ from typing import Any
 from llara_core.tables.candidates import CandidateSets
 
 _FORMAT_LEARNT = 0.9
+_HARD = (
+    "the negatives are favourites of the recommender's: its row is the share of targets that it likes better still, "
+    "and whoever dislikes what it likes does well too (docs/evaluation.md)"
+)
 _PROBES = {
     "text": "without behavioural tokens",
     "vectors_shuffled": "with behavioural tokens of other items",
@@ -15,21 +19,29 @@ _PROBES = {
 }
 
 
-def remarks(details: dict[str, Any], sets: CandidateSets) -> list[str]:
-    """Word what a reader should know, from `report.details` of answers to `sets`."""
-    chance = 1 / sets.candidates.shape[1]
+def remarks(details: dict[str, Any], sets: CandidateSets, *, are_hard: bool) -> list[str]:
+    """Word what a reader should know, from `report.details` of answers to `sets`.
+
+    Args:
+        details: of all models.
+        sets: that were asked about.
+        are_hard: whether the recommender chose their negatives. Chance says nothing then: a target that isn't among its
+            favourites stands below all of them for whoever likes what it likes.
+    """
     advice = "; eval.positions: all asks about more positions" if (sets.scopes == "last").all() else ""
-    return [*_of_answers(details["models"]["llara"], chance), *_of_differences(details, advice)]
+    chance = None if are_hard else 1 / sets.candidates.shape[1]
+    said = [*_of_answers(details["models"]["llara"], chance), *_of_differences(details, advice)]
+    return [_HARD, *said] if are_hard else said
 
 
-def _of_answers(llara: dict[str, Any], chance: float) -> Iterator[str]:
+def _of_answers(llara: dict[str, Any], chance: float | None) -> Iterator[str]:
     valid = llara["valid_ratio"]
     if valid < _FORMAT_LEARNT:
         yield (
             f"llara's answers name one candidate in only {valid:.1%} of the lists: it hasn't learnt the form of an "
             "answer yet; train longer, or ask by scoring"
         )
-    elif llara["hit_ratio_at_1_low"] <= chance:
+    elif chance is not None and llara["hit_ratio_at_1_low"] <= chance:
         beside = "is below" if llara["hit_ratio_at_1_high"] < chance else "can't be told from"
         yield (
             f"llara's HitRatio@1 {_interval(llara, 'hit_ratio_at_1')} {beside} chance, {chance:.3f}: it answers in the "

@@ -56,11 +56,12 @@ class Tuned:
 
 def tuning_fingerprint(params: Params, artifacts: Sequence[Path]) -> str:
     """Digest of all that decides the tuned weights: params, `artifacts`, the base model, code and libraries."""
-    sections: list[Section] = [params.selected_llm, params.split, params.candidates, params.prompt]
+    sections: list[Section] = [params.selected_llm, params.split, params.candidates.popularity, params.prompt]
     sections += [params.selected_dataset.nouns, params.projector, params.lora, params.curriculum, params.train]
     sections += [params.selected_objective]
     settings = {
         "seed": params.seed,
+        "lists": [params.candidates.size, params.candidates.negatives],
         "sections": [section.model_dump(mode="json") for section in sections],
         "template": params.eval.template,  # of the questions by which weights are chosen
         "llm": llm_digest(params.selected_llm),

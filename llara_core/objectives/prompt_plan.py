@@ -12,7 +12,7 @@ from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode, PromptWriter
-from llara_core.sequences.negatives import draw_candidates, items_never_negative
+from llara_core.sequences.negatives import draw_candidates, items_never_negative, negative_weights
 from llara_core.sequences.random_words import random_integers, random_words
 from llara_core.sequences.windows import Examples, all_positions, histories, targets
 from llara_core.tables.items import PADDING_ID
@@ -27,12 +27,14 @@ class PromptSettings(StepSettings):
 
     Attributes:
         n_candidates: candidates per prompt, the target among them.
-        negatives: rule for negatives, as in candidates.negatives.
+        negatives: rule for negatives, as in candidates.negatives; under `hard` they are those of `outside_history`.
+        smoothing: of popularity, where negatives are drawn by it.
         history_length: latest items shown.
     """
 
     n_candidates: int
     negatives: str
+    smoothing: float
     history_length: int
 
 
@@ -69,6 +71,7 @@ class PromptPlan(StepPlan[Question, Example]):
             )
         super().__init__(len(examples), settings)
         self._sequences, self._examples, self._n_items = sequences, examples, n_items
+        self._weights = negative_weights(sequences, n_items, settings.negatives, settings.smoothing)
         self._writer, self._encoder = writer, encoder
         self._template_lengths = np.array([self._template_length(i) for i in range(len(writer.templates))])
 
@@ -84,7 +87,8 @@ class PromptPlan(StepPlan[Question, Example]):
         goals = targets(sequences, batch)
         excluded = items_never_negative(sequences, batch, "train", settings.negatives, settings.history_length)
         keys = (np.full(len(chosen), SPLITS.index("train")), passes, chosen)
-        candidates = draw_candidates(settings.seed, keys, goals, excluded, self._n_items, settings.n_candidates)
+        size = settings.n_candidates
+        candidates = draw_candidates(settings.seed, keys, goals, excluded, self._n_items, size, self._weights)
         words = random_words(settings.seed, _TEMPLATE, passes, chosen)
         templates = random_integers(words, len(self._writer.templates))
         shown = histories(sequences, batch, settings.history_length)
@@ -121,6 +125,7 @@ class PromptPlan(StepPlan[Question, Example]):
             **asdict(step_settings(params, recipe)),
             n_candidates=params.candidates.size,
             negatives=params.candidates.negatives,
+            smoothing=params.candidates.popularity.smoothing,
             history_length=params.split.history_length,
         )
         examples = all_positions(sequences, "train", params.split.min_history)

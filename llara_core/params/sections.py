@@ -65,17 +65,37 @@ class AllPositions(Section):
     draws: Count
 
 
+class Popularity(Section):
+    """Negatives by popularity: an item's weight is its number of training interactions plus `smoothing`."""
+
+    smoothing: PositiveFloat
+
+
+class Hard(Section):
+    """Hard negatives: drawn among the `pool` items that the pretrained recommender gives the highest scores."""
+
+    pool: PositiveInt
+
+
 class Candidates(Section):
-    """Candidate sets; `negatives` says which items may be negatives of a user.
+    """Candidate sets; `negatives` says which items may be negatives of a user, and how they are drawn.
 
     The stored ones are drawn by their own `seed`, so that models of several seeds are asked about the same lists.
     """
 
     seed: Count
     size: Annotated[int, Field(ge=2)]
-    negatives: Literal["outside_history", "outside_recent"]
+    negatives: Literal["outside_history", "outside_recent", "popularity", "hard"]
+    popularity: Popularity
+    hard: Hard
     draws: Draws
     all_positions: AllPositions
+
+    @model_validator(mode="after")
+    def _fill_lists(self) -> Self:
+        if self.negatives == "hard" and self.hard.pool < self.size - 1:
+            raise ValueError(f"hard.pool must be ≥ size - 1 = {self.size - 1}, got {self.hard.pool}")
+        return self
 
 
 class PackagedLlm(Section):

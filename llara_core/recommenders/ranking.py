@@ -59,7 +59,7 @@ def neural_scorer(model: SequentialRecommender) -> Scorer:
     return score
 
 
-def _chunks(histories: np.ndarray, n_items: int) -> Iterator[slice]:
+def chunks(histories: np.ndarray, n_items: int) -> Iterator[slice]:
     """Divide examples such that their scores fit into memory, once it is sure that they can be scored.
 
     Raises:
@@ -82,8 +82,8 @@ def rank_catalogue(score: Scorer, task: RankingTask, n_items: int) -> Ranking:
     Raises:
         DataError: an example has no history, or an item that isn't in the table.
     """
-    chunks = _chunks(task.histories, n_items)
-    return _joined([_rank(score(task.histories[chunk]), task, chunk) for chunk in chunks], n_items)
+    parts = chunks(task.histories, n_items)
+    return _joined([_rank(score(task.histories[chunk]), task, chunk) for chunk in parts], n_items)
 
 
 def score_and_rank(
@@ -93,7 +93,7 @@ def score_and_rank(
     found = np.zeros(candidates.shape)
     order = np.argsort(example, kind="stable")
     parts: list[Ranking] = []
-    for chunk in _chunks(task.histories, n_items):
+    for chunk in chunks(task.histories, n_items):
         scores = score(task.histories[chunk])
         sets = _sets_of(chunk, example, order)
         found[sets] = scores.cpu().numpy()[(example[sets] - chunk.start)[:, None], candidates[sets]]
@@ -142,7 +142,7 @@ def score_candidates(score: Scorer, histories: np.ndarray, example: np.ndarray, 
     """
     found = np.zeros(candidates.shape)
     order = np.argsort(example, kind="stable")
-    for chunk in _chunks(histories, int(max(candidates.max(initial=1), histories.max(initial=1)))):
+    for chunk in chunks(histories, int(max(candidates.max(initial=1), histories.max(initial=1)))):
         sets = _sets_of(chunk, example, order)
         scores = score(histories[chunk]).cpu().numpy()
         found[sets] = scores[(example[sets] - chunk.start)[:, None], candidates[sets]]

@@ -6,7 +6,7 @@ import numpy as np
 
 from llara_core.errors import DataError
 from llara_core.params.sections import Candidates
-from llara_core.sequences.negatives import draw_candidates, items_never_negative
+from llara_core.sequences.negatives import draw_candidates, items_never_negative, negative_weights
 from llara_core.sequences.random_words import random_permutation
 from llara_core.sequences.windows import Examples, all_positions, last_positions, targets
 from llara_core.tables.candidates import CandidateSets, Scope
@@ -21,7 +21,8 @@ def build_candidate_sets(
     """Draw the sets of validation and test: of every user's last position, and of a sample of all positions.
 
     The former are seeded by (seed, split, example, draw), the latter by (seed, split, user's row, position, draw), so
-    that a smaller sample has the same lists.
+    that a smaller sample has the same lists. Hard negatives need a recommender and are drawn later
+    (`evaluation.hard_lists`): until then the lists are those of `outside_history`.
 
     Args:
         sequences: of all users.
@@ -33,6 +34,7 @@ def build_candidate_sets(
     Raises:
         DataError: nobody in a split can be asked about.
     """
+    weights = negative_weights(sequences, n_items, params.negatives, params.popularity.smoothing)
     parts: list[CandidateSets] = []
     first_example = 0
     for split, scope, examples, n_draws in _asked(sequences, params, min_history):
@@ -43,7 +45,8 @@ def build_candidate_sets(
         excluded = items_never_negative(sequences, examples, split, params.negatives, history_length)
         goals = targets(sequences, examples)[within]
         keys = (np.full_like(within, SPLITS.index(split)), *places, draws)
-        candidates = draw_candidates(params.seed, keys, goals, [excluded[i] for i in within], n_items, params.size)
+        banned = [excluded[i] for i in within]
+        candidates = draw_candidates(params.seed, keys, goals, banned, n_items, params.size, weights)
         parts.append(
             CandidateSets(
                 example_ids=first_example + within,

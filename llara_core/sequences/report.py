@@ -1,5 +1,6 @@
-"""What preprocessing did to the data, in numbers that a reader can check."""
+"""What was done to the data, and which lists were drawn, in numbers that a reader can check."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,36 @@ def describe_sequences(sequences: Sequences, items: Items, sets: CandidateSets, 
         "targets_unseen_in_training": {split: _unseen_share(sequences, items, split) for split in SPLITS[1:]},
         "time_spans": spans,
         "training_ends_before_test_begins": spans["train"]["last"] < spans["test"]["first"],
+    }
+
+
+def describe_lists(sets: CandidateSets, items: Items, more: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """By scope and split: how many lists and positions, and how popular targets and negatives are on average.
+
+    Where targets are much more popular than negatives, or less, popularity alone tells them apart.
+
+    Args:
+        sets: R lists.
+        items: the catalogue.
+        more: further columns [R], of which the means are reported.
+    """
+    report: dict[str, Any] = {}
+    for scope in SCOPES:
+        for split in SPLITS[1:]:
+            if (rows := (sets.scopes == scope) & (sets.splits == split)).any():
+                means = {name: float(column[rows].mean()) for name, column in more.items()}
+                report.setdefault(scope, {})[split] = {**_describe(sets.select(rows), items.popularity), **means}
+    return report
+
+
+def _describe(sets: CandidateSets, popularity: np.ndarray) -> dict[str, Any]:
+    targets = int(popularity[sets.targets].sum())
+    negatives = sum(int(popularity[place].sum()) for place in sets.candidates.T) - targets  # not all at once: memory
+    n_negatives = sets.candidates.size - len(sets)
+    return {
+        "lists": len(sets),
+        "positions": len(np.unique(sets.example_ids)),
+        "mean_n_train": {"targets": targets / len(sets), "negatives": negatives / n_negatives},
     }
 
 

@@ -3,7 +3,7 @@
 There are two collections, `scope`: lists of every user's last position (the paper's), and of a sample of all positions.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from llara_core.errors import ArtifactError
 from llara_core.tables.items import Items
-from llara_core.tables.lineage import digest_of, require_lineage
+from llara_core.tables.lineage import Lineage, digest_of, require_lineage
 from llara_core.tables.parquet import read_table, write_table
 from llara_core.tables.sequences import SPLITS, Sequences
 
@@ -91,6 +91,12 @@ class CandidateSets:
         texts = (pa.array(names.astype(object), pa.string()) for names in (self.splits, self.scopes))
         return digest_of(*texts, *columns)
 
+    def with_negatives(self, negatives: np.ndarray) -> Self:
+        """Return the same lists with other negatives [R, C - 1], in order in the places that aren't the target's."""
+        candidates = self.candidates.copy()
+        candidates[candidates != self.targets[:, None]] = negatives.reshape(-1)
+        return replace(self, candidates=candidates)
+
     @classmethod
     def concatenate(cls, parts: list[Self]) -> Self:
         """Join sets of the same size."""
@@ -114,6 +120,11 @@ def read_candidates(path: Path, items: Items, sequences: Sequences) -> Candidate
     Raises:
         ArtifactError: it is missing or damaged, was drawn for other items or sequences, or a row breaks the contract.
     """
+    return read_with_lineage(path, items, sequences)[0]
+
+
+def read_with_lineage(path: Path, items: Items, sequences: Sequences) -> tuple[CandidateSets, Lineage]:
+    """Read as `read_candidates` does; return also all that the lists were made from."""
     table, made_from = read_table(path, SCHEMA)
     require_lineage(path, made_from, {"items": items.digest, "sequences": sequences.digest})
     sets = sets_of(path, table)
@@ -121,7 +132,7 @@ def read_candidates(path: Path, items: Items, sequences: Sequences) -> Candidate
     _refuse(path, outside, f"candidates must lie in 1..{len(items)}, got {{}}", sets.candidates)
     require_sound_lists(path, sets)
     _check_examples(path, sets, sequences)
-    return sets
+    return sets, made_from
 
 
 def table_of(sets: CandidateSets) -> pa.Table:
@@ -207,7 +218,7 @@ def _check_examples(path: Path, sets: CandidateSets, sequences: Sequences) -> No
         _refuse(path, is_outside, expected, sets.positions)
     is_another = sequences.item_ids[sequences.offsets[rows] + sets.positions] != sets.targets
     _refuse(path, is_another, "target must be the user's item at the position, got {}", sets.targets)
-    # What both rules for negatives leave out; which of them was taken, the table doesn't say.
+    # What all rules for negatives leave out; which of them was taken, the table doesn't say.
     before = sequences.item_ids[sequences.offsets[rows] + sets.positions - 1]
     is_had = np.any(sets.candidates == np.where(before == sets.targets, 0, before)[:, None], axis=1)
     _refuse(path, is_had, "candidates must not hold the item right before the target, got {}", before)

@@ -105,9 +105,9 @@ def _many(hits: dict[str, list[int]]) -> Answered:
     return Answered(asked, {name: make_scored(asked, row * (60 // len(row))) for name, row in hits.items()})
 
 
-def _said(answered: Answered, scope: Scope = "last") -> list[str]:
+def _said(answered: Answered, scope: Scope = "last", *, are_hard: bool = False) -> list[str]:
     sets = replace(answered.asked.sets, scopes=np.full(len(answered.asked), scope, dtype=object))
-    return remarks(details(answered, ITEMS, 40, VECTORS), sets)
+    return remarks(details(answered, ITEMS, 40, VECTORS), sets, are_hard=are_hard)
 
 
 def test_nothing_is_said_where_all_is_well() -> None:
@@ -153,6 +153,13 @@ def test_more_positions_are_advised_where_there_are_more() -> None:
     undecided = _many({"llara": [1], "recommender": [1]})
     assert "eval.positions: all asks about more" in _said(undecided)[-1]
     assert "eval.positions" not in _said(undecided, "all")[-1]
+
+
+def test_hard_lists_are_named_and_say_nothing_by_chance() -> None:
+    rows = _many({"llara": [1, 0, 0, 0, 0, 0]})
+    assert "below chance" in _said(rows)[0]
+    [said] = _said(rows, are_hard=True)
+    assert said.startswith("the negatives are favourites of the recommender's")
 
 
 def test_an_answer_format_that_was_not_learnt_is_said(answered: Answered) -> None:
@@ -206,4 +213,4 @@ def test_one_user_has_intervals_as_wide_as_can_be() -> None:
         VECTORS,
     )
     assert found["differences"]["llara - recommender"] == {"difference": 0.5, "low": -1, "high": 1}
-    assert "+0.500 [-1.000, +1.000]" in remarks(found, asked.sets)[-1]
+    assert "+0.500 [-1.000, +1.000]" in remarks(found, asked.sets, are_hard=False)[-1]

@@ -13,6 +13,7 @@ from scipy import stats
 from llara_core.errors import ArtifactError
 from llara_core.evaluation import artifacts, judging
 from llara_core.evaluation.artifacts import Artifacts, load_tuned, load_untuned, read_artifacts
+from llara_core.evaluation.hard_lists import draw_hard_lists
 from llara_core.evaluation.judging import judge
 from llara_core.evaluation.probes import answer_shuffled, probed
 from llara_core.evaluation.report import headline
@@ -24,9 +25,11 @@ from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
 from llara_core.recommenders.model import build_recommender
+from llara_core.recommenders.ranking import neural_scorer
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
 from llara_core.runtime.seal import seal
 from llara_core.sequences.candidate_sets import build_candidate_sets
+from llara_core.tables.asked_lists import write_hard_lists
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.embeddings import ItemEmbeddings, read_embeddings, write_embeddings
 from llara_core.tables.items import Items
@@ -102,7 +105,9 @@ def _asked(params: Params, **changes: object) -> Params:
 
 
 def _read(folder: Path) -> Artifacts:
-    return read_artifacts(folder, folder / "recommender", folder / "e.parquet", folder / "adapter")
+    return read_artifacts(
+        folder, folder / "recommender", folder / "e.parquet", folder / "adapter", folder / "candidates.parquet"
+    )
 
 
 @pytest.mark.parametrize("mode", ["as_trained", "hybrid", "text"])
@@ -165,6 +170,69 @@ def test_generation_gives_no_scores_to_be_added_to_the_recommender_s(small: Para
     assert judged.weight is None
     assert set(judged.answered.predictions) == {"llara", "random", *COUNTED}
     assert {len(predictions.answers) for predictions in judged.answered.predictions.values()} == {1}  # of two draws
+
+
+def _write_hard(folder: Path, pool: int = 2) -> CandidateSets:
+    """Exchange the negatives, as stage candidates does."""
+    tables = read_processed(folder)
+    model, lineage = load_recommender(folder / "recommender", tables.lineage)
+    sets = draw_hard_lists(neural_scorer(model.double()), tables, seed=0, pool=pool, history_length=3).sets
+    write_hard_lists(folder / "hard.parquet", sets, tables, lineage["recommender"])
+    return sets
+
+
+def _read_hard(folder: Path) -> Artifacts:
+    return read_artifacts(
+        folder, folder / "recommender", folder / "e.parquet", folder / "adapter", folder / "hard.parquet"
+    )
+
+
+def test_everything_is_asked_about_the_lists_of_stage_candidates(
+    small: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hard = _write_hard(folder)
+    made = _read_hard(folder)
+    assert made.are_hard
+    assert not _read(folder).are_hard
+    assert made.lineage == {**_read(folder).lineage, "candidates": hard.digest}
+    assert hard.digest != read_processed(folder).sets.digest
+    asked, real = [], respondent.AnswerRespondent.answer
+
+    def watch(self: object, sets: CandidateSets, advance: Advance) -> Predictions:
+        asked.append(sets)
+        return real(self, sets, advance)
+
+    monkeypatch.setattr(respondent.AnswerRespondent, "answer", watch)
+    how = _asked(small, positions="all", draws=2, untuned=True, probes=["text"])
+    judged = judge(how, made, folder / "pieces")
+    found = {
+        split: {tuple(row) for sets in asked for row in sets.select(sets.splits == split).candidates.tolist()}
+        for split in ("validation", "test")
+    }
+    for split, rows in found.items():  # of validation, by which the weight is chosen, too
+        assert rows == {tuple(row) for row in hard.of(split, "all", n_draws=2).candidates.tolist()}
+    assert judged.answered.asked.sets.digest == hard.of("test", "all", n_draws=2).digest
+    assert set(judged.answered.predictions) > {"llara", "llara_text", "untuned", "llara_with_recommender"}
+    assert judging.evaluation_fingerprint(how, made) != judging.evaluation_fingerprint(how, _read(folder))
+
+
+def test_the_recommender_s_hits_on_the_smallest_pool_are_those_in_the_catalogue(small: Params, folder: Path) -> None:
+    """Of one position: asked about two of its two favourites, it is right if the target is its first of all."""
+    _write_hard(folder)
+    judged = judge(_asked(small, draws=2, probes=[]), _read_hard(folder), folder / "pieces")
+    rows, sets = judged.answered.predictions["recommender"], judged.answered.asked.sets
+    assert sets.candidates.shape[1] == 3
+    assert (rows.target_ranks(sets) == 1).tolist() == (rows.catalogue_ranks == 1).tolist()
+    favourites = [item for item in rows.top[0].tolist() if item not in (0, 6)][:2]  # 6 is the target
+    assert {*sets.candidates[0].tolist()} == {*sets.candidates[1].tolist()} == {6, *favourites}
+
+
+def test_hard_lists_of_another_recommender_are_refused(folder: Path) -> None:
+    _write_hard(folder)
+    tables = read_processed(folder)
+    write_hard_lists(folder / "hard.parquet", _read_hard(folder).tables.sets, tables, "another")
+    with pytest.raises(ArtifactError, match="hard.parquet: was made from other recommender than those at hand"):
+        _read_hard(folder)
 
 
 def _load_nothing(*_: object) -> None:

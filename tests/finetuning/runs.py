@@ -39,6 +39,7 @@ SETTINGS = PromptSettings(
     batch_size=4,
     n_candidates=5,
     negatives="outside_history",
+    smoothing=1.0,
     history_length=4,
 )
 

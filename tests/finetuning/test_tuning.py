@@ -16,7 +16,7 @@ from llara_core.objectives.objective import Sources
 from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm
+from llara_core.params.sections import FolderLlm, Popularity
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
@@ -182,13 +182,15 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     assert tuned.head == {}
 
 
-@pytest.mark.parametrize("rule", ["outside_history", "outside_recent"])
+@pytest.mark.parametrize("rule", ["outside_history", "outside_recent", "popularity", "hard"])
 def test_a_plan_s_settings_are_the_params(
     small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder, rule: str
 ) -> None:
     changes = {
         "seed": 9,
-        "candidates": small.candidates.model_copy(update={"size": 2, "negatives": rule}),
+        "candidates": small.candidates.model_copy(
+            update={"size": 2, "negatives": rule, "popularity": Popularity(smoothing=0.5)}
+        ),
         "curriculum": small.curriculum.model_copy(update={"schedule": "hybrid_only", "epochs": 3}),
     }
     plan = AnswerPlan.of(
@@ -199,7 +201,7 @@ def test_a_plan_s_settings_are_the_params(
         encoder,
     )
     # Three epochs of five examples in batches of four.
-    assert plan.settings == PromptSettings(9, "hybrid_only", "hybrid", 4, 4, 2, rule, 3)
+    assert plan.settings == PromptSettings(9, "hybrid_only", "hybrid", 4, 4, 2, rule, 0.5, 3)
 
 
 def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:
@@ -271,6 +273,8 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params,
         {"llms": {"tiny": FolderLlm(source="folder", path=path, dtype="bfloat16")}},
         {"split": small.split.model_copy(update={"min_history": 3})},
         {"candidates": small.candidates.model_copy(update={"size": 4})},
+        {"candidates": small.candidates.model_copy(update={"negatives": "popularity"})},
+        {"candidates": small.candidates.model_copy(update={"popularity": Popularity(smoothing=0.5)})},
         {"prompt": small.prompt.model_copy(update={"separator": "; "})},
         {"datasets": {small.dataset.name: dataset}},
         {"projector": small.projector.model_copy(update={"hidden": 7})},

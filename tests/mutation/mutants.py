@@ -1,4 +1,4 @@
-"""Changes to objectives, finetuning, hybrid, evaluation and plots, each of which would give wrong results silently.
+"""Changes to lists, objectives, finetuning, evaluation and plots, each of which would give wrong results silently.
 
 A text must stand exactly once in its file. What changes no result (such as a mask that nothing reads) isn't listed.
 """
@@ -81,6 +81,12 @@ _BARS = ".dvc/plots/bars.json"
 _PANELS = ".dvc/plots/parts.json"
 _RELIABILITY = ".dvc/plots/calibration.json"
 _LINES = ".dvc/plots/curve.json"
+_NEGATIVES = "llara_core/sequences/negatives.py"
+_PROPOSALS = "llara_core/sequences/proposals.py"
+_POOLS = "llara_core/recommenders/pools.py"
+_HARD = "llara_core/evaluation/hard_lists.py"
+_LISTS = "llara_core/tables/asked_lists.py"
+_STAGE = "stages/candidates.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -94,8 +100,8 @@ _EXAMPLES = [
         _PLAN, "candidates.negatives ignored", "negatives=params.candidates.negatives", 'negatives="outside_recent"'
     ),
     Mutant(_PLAN, "candidates around another example's target", "keys, goals, excluded", "keys, goals[::-1], excluded"),
-    Mutant(_PLAN, "always the official negatives", "settings.negatives,", '"outside_recent",'),
-    Mutant(_PLAN, "never the official negatives", "settings.negatives,", '"outside_history",'),
+    Mutant(_PLAN, "always the official negatives", '"train", settings.negatives', '"train", "outside_recent"'),
+    Mutant(_PLAN, "never the official negatives", '"train", settings.negatives', '"train", "outside_history"'),
     Mutant(_PLAN, "negatives by another history length", "negatives, settings.history_length", "negatives, 1"),
     Mutant(
         _PLAN, "always template 0", "random_integers(words, len(self._writer.templates))", "np.zeros(len(words), int)"
@@ -674,7 +680,7 @@ _POINTING = [
         'all_positions(sequences, "validation"',
         'all_positions(sequences, "train"',
     ),
-    Mutant(_CHOOSER, "negatives of another split", 'asked, "validation", params', 'asked, "train", params'),
+    Mutant(_CHOOSER, "negatives of another split", 'asked, "validation", rule', 'asked, "train", rule'),
     Mutant(_CHOOSER, "maps from one mode", "modes = self.plan.modes", "modes = [self.plan.last_mode]"),
     Mutant(_CHOOSER, "penalty ignored", "self.recipe.ridge.penalty", "1e-3"),
     Mutant(_CHOOSER, "the maps at LoRA's rate", "self.recipe.head_lr", "self.recipe.lr"),
@@ -736,6 +742,67 @@ _PLOTTING = [
     Mutant(_LINES, "nothing measured counts as 0", "isValid(datum.value)", "true"),
 ]
 
+_DRAWING = [
+    Mutant(_NEGATIVES, "all items alike", "Alike(n_items) if weights is None else ByWeight(weights)", "Alike(n_items)"),
+    Mutant(_NEGATIVES, "an item twice in a list", " & _first_in_row(proposals)", ""),
+    Mutant(_NEGATIVES, "the target as a negative", "(proposals != lists.targets[:, None]) & ", ""),
+    Mutant(_NEGATIVES, "the target in what is left", "one.excluded[0], one.targets, taken", "one.excluded[0], taken"),
+    Mutant(_NEGATIVES, "what was taken in what is left", "one.targets, taken]", "one.targets]"),
+    Mutant(
+        _NEGATIVES,
+        "weights of held-out interactions",
+        "sequences.count_training(n_items) +",
+        "np.bincount(sequences.item_ids, minlength=n_items + 1)[1:] +",
+    ),
+    Mutant(_NEGATIVES, "another smoothing", "(n_items) + smoothing", "(n_items) + 1"),
+    Mutant(_NEGATIVES, "weights whatever the rule", 'if rule == "popularity" else None', "if rule else None"),
+    Mutant(_NEGATIVES, "the order of a pool counts", "FROM_POOL, items)", "FROM_POOL, np.arange(items.shape[1]))"),
+    Mutant(_NEGATIVES, "padding drawn from a pool", "np.iinfo(np.uint64).max", "0"),
+    Mutant(_NEGATIVES, "pools of neighbours", "items = pools[example[part]]", "items = pools[example[part][::-1]]"),
+    Mutant(_PROPOSALS, "unpopular ones first of what is left", "left))) / self", "left))) * self"),
+    Mutant(_PROPOSALS, "weights of neighbours", "self._weights[left - 1]", "self._weights[left - 2]"),
+    Mutant(_PROPOSALS, "the last item never", "* self._cumulative[-1]", "* self._cumulative[-2]"),
+    Mutant(
+        _POOLS, "the target in its pool", "scores.scatter_(1, targets, -torch.inf)", "scores.scatter_(1, targets, own)"
+    ),
+    Mutant(_POOLS, "the history in the pool", "astype(np.int64))] = -torch.inf", "astype(np.int64))] += 0"),
+    Mutant(_POOLS, "ties that topk took", "(scores >= least) &", "(scores > least) &"),
+    Mutant(_POOLS, "ties by the larger id", "-scores[found], kind", "-scores[found] - found * 1e-9, kind"),
+    Mutant(_POOLS, "the last bits of float64 decide", "[chunk]).float()", "[chunk]).double()"),
+    Mutant(_POOLS, "ties behind the target", "(scores >= own)", "(scores > own)"),
+    Mutant(
+        _POOLS,
+        "scores that are no numbers",
+        "if not (finite := scores.isfinite()).all():",
+        "if (finite := scores) is None:",
+    ),
+    Mutant(_HARD, "pools of other positions", "pools.items, example, count", "pools.items, example[::-1], count"),
+    Mutant(_HARD, "a history of one item", "asked), history_length)", "asked), 1)"),
+    Mutant(_HARD, "both collections alike", 'stored.scopes == "all"', "stored.draws * 0"),
+    Mutant(_HARD, "all draws alike", "stored.positions, stored.draws)", "stored.positions, stored.draws * 0)"),
+    Mutant(_HARD, "no seed", "draw_from_pools(seed,", "draw_from_pools(0,"),
+    Mutant(_HARD, "history of the rule outside_recent", 'split, "hard", history_length', 'split, "outside_recent", 1'),
+    Mutant(_HARD, "history of another split", "examples, split,", 'examples, "train",'),
+    Mutant(_HARD, "the next one in the pool too", "pools.n_before < pool", "pools.n_before <= pool"),
+    Mutant(_LISTS, "lists of another recommender", "{**expected, _RECOMMENDER: recommender}", "expected"),
+    Mutant(_LISTS, "lists of another draw", "require_lineage(path, {_LISTS: sets.digest}, expected)", "pass"),
+    Mutant(
+        _LISTS, "hard lists of another draw", "expected = {_LISTS: tables.sets.digest}", "expected = dict[str, str]()"
+    ),
+    Mutant(_STAGE, "pools in float32", "model.double()", "model"),
+    Mutant(_STAGE, "another pool", "params.candidates.hard.pool, params", "params.candidates.size, params"),
+    Mutant(_STAGE, "the experiment's seed", "params.candidates.seed", "params.seed"),
+    Mutant(_STAGE, "hard whatever the rule", 'if rule == "hard":', "if rule:"),
+    Mutant(_ARTIFACTS, "asked about preprocessing's lists", "replace(tables, sets=asked.sets)", "replace(tables)"),
+    Mutant(_ARTIFACTS, "lineage of preprocessing's lists", "asked.sets.digest", "tables.sets.digest"),
+    Mutant(_REMARKS, "chance on hard lists", "None if are_hard else 1 /", "1 /"),
+    Mutant(_PLAN, "wrong answers alike", "size, self._weights)", "size)"),
+    Mutant(_PLAN, "another smoothing", "settings.negatives, settings.smoothing)", "settings.negatives, 1.0)"),
+    Mutant(
+        _CHOOSER, "wrong answers of validation alike", "params.candidates.size, weights)", "params.candidates.size)"
+    ),
+]
+
 MUTANTS = [
     *_PLOTTING,
     *_EXAMPLES,
@@ -745,6 +812,7 @@ MUTANTS = [
     *_PARTS,
     *_READING,
     *_POINTING,
+    *_DRAWING,
     *_JUDGING,
     *_RUNNING,
 ]

@@ -67,6 +67,11 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
     "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py"],
     "llara_core/evaluation/comparison_report.py": ["tests/evaluation/test_comparison.py"],
+    "llara_core/evaluation/hard_lists.py": ["tests/evaluation/test_hard_lists.py"],
+    "llara_core/recommenders/pools.py": ["tests/recommenders/test_pools.py"],
+    "llara_core/sequences": ["tests/sequences/test_candidates.py"],
+    "llara_core/tables/asked_lists.py": ["tests/tables/test_asked_lists.py"],
+    "stages/candidates.py": ["tests/stages/test_candidates.py"],
     "llara_core/evaluation": [  # statistics, metrics and blending: the fast ones
         "tests/evaluation/test_intervals.py",
         "tests/evaluation/test_judging.py",
@@ -167,6 +172,8 @@ def _fork(run: _Running) -> int:
     if run.mutant is None:
         rooms = ("prompting", "objectives", "finetuning", "hybrid", "evaluation", "plotting")
         tests = [f"tests/{room}" for room in rooms]
+        tests += ["tests/sequences/test_candidates.py", "tests/recommenders/test_pools.py"]
+        tests += ["tests/tables/test_asked_lists.py", "tests/stages/test_candidates.py"]
     else:
         path = folder / run.mutant.file
         path.write_text(path.read_text(encoding="utf-8").replace(run.mutant.old, run.mutant.new), encoding="utf-8")

@@ -24,6 +24,7 @@ def settings() -> PromptSettings:
         batch_size=4,
         n_candidates=3,
         negatives="outside_recent",
+        smoothing=1.0,
         history_length=3,
     )
 

@@ -67,6 +67,24 @@ def test_held_out_items_are_as_often_wrong_answers_as_any_other(
     assert chisquare(list(shown.values())).pvalue > 0.001
 
 
+def test_wrong_answers_come_by_popularity_where_that_is_the_rule(
+    settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
+) -> None:
+    """One negative a prompt, of items 4 to 8, which training had 7, 3, 0, 0 and 0 times; half a time more for each."""
+    sequences = make_sequences([[1, 2, 3], [4] * 7 + [5] * 3, [8, 8]], ["train", "train", "test"])
+    shown = {}
+    for rule in ("popularity", "hard", "outside_history"):
+        how = replace(
+            settings, negatives=rule, smoothing=0.5, schedule="hybrid_only", batch_size=100, n_steps=20, n_candidates=2
+        )
+        plan = AnswerPlan(sequences, Examples(np.array([0]), np.array([2])), 8, writer, encoder, how)
+        shown[rule] = [item for i in range(len(plan)) for item in plan[i][0].slot_items[2:] if item != 3]
+    weights = np.array([7.5, 3.5, 0.5, 0.5, 0.5])
+    counts = Counter(shown["popularity"])
+    assert chisquare([counts[item] for item in range(4, 9)], 2000 * weights / weights.sum()).pvalue > 0.001
+    assert shown["hard"] == shown["outside_history"]  # training knows no other hard negatives
+
+
 def test_the_number_of_workers_changes_nothing(plan: AnswerPlan, encoder: PromptEncoder) -> None:
     def read(workers: int) -> list[list[int]]:
         def collate(examples: list[AnsweredPrompt]) -> dict[str, Tensor]:

@@ -59,6 +59,13 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "recommender: {name: sas}",
             "recommender.name must be one of caser, gru4rec, hstu, sasrec, got 'sas'",
         ),
+        (
+            "negatives: outside_history",
+            "negatives: popular",
+            "candidates.negatives must be 'outside_history', 'outside_recent', 'popularity' or 'hard', got 'popular'",
+        ),
+        ("{smoothing: 1.0}", "{smoothing: 0.0}", "candidates.popularity.smoothing must be > 0.0, got 0.0"),
+        ("{pool: 100}", "{pool: 0}", "candidates.hard.pool must be ≥ 1, got 0"),
         ("  draws: 1 #", "  draws: 99 #", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
         ("{history} in", "{histroy} in", "prompt.templates[0]: must use only the placeholders"),
@@ -127,6 +134,15 @@ def test_unusable_values(tmp_path: Path, old: str, new: str, expected: str) -> N
     with pytest.raises(ParamsError) as caught:
         load_params(_write(tmp_path, (old, new)))
     assert expected in str(caught.value)
+
+
+def test_a_pool_must_fill_a_list_where_one_is_drawn_from(tmp_path: Path) -> None:
+    small = ("{pool: 100}", "{pool: 18}")
+    assert load_params(_write(tmp_path, small)).candidates.hard.pool == 18
+    hard = ("negatives: outside_history", "negatives: hard")
+    with pytest.raises(ParamsError, match=r"candidates: hard.pool must be ≥ size - 1 = 19, got 18$"):
+        load_params(_write(tmp_path, small, hard))
+    assert load_params(_write(tmp_path, hard, ("{pool: 100}", "{pool: 19}"))).candidates.hard.pool == 19
 
 
 def _places_of_floats(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -88,7 +88,7 @@ def _results(repository: Path) -> dict[str, str]:
     tables = sorted([*repository.glob("data/**/*.parquet"), *repository.glob("data/evaluation/*")])
     reports = sorted(set(repository.glob("metrics/*.json")) - set(repository.glob("metrics/*_timing.json")))
     adapter = sorted(repository.glob("data/adapter/*"))
-    return {path.name: sha256_of(path) for path in [*tables, *reports, *adapter]}
+    return {str(path.relative_to(repository)): sha256_of(path) for path in [*tables, *reports, *adapter]}
 
 
 COUNTED = ("recommender", "co_occurrence", "popularity")
@@ -109,7 +109,7 @@ def _check_evaluation(metrics: dict[str, dict[str, Any]], n_lists: int, models: 
 @pytest.mark.usefixtures("reproduced")
 def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> None:
     metrics = {path.stem: json.loads(path.read_text()) for path in repository.glob("metrics/*.json")}
-    stages = {"fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"}
+    stages = {"fetch", "preprocess", "pretrain", "candidates", "export_embeddings", "finetune", "evaluate"}
     assert set(metrics) == stages | {"pretrain_timing", "evaluate_timing"}
     assert metrics["preprocess"]["users"] == {"train": 754, "validation": 94, "test": 95}
     assert metrics["preprocess"]["positions"]["train"] == 66_127
@@ -175,7 +175,7 @@ def test_a_forced_run_trains_again_to_the_same_bytes(run: Run, repository: Path)
     assert "resuming" not in run("dvc", "repro", "--force").stderr
     assert _results(repository) == before
     # Tables, lists and answers, details with plots, reports, the adapter's files.
-    assert len(before) == 4 + (1 + 9) + (1 + 2 * 6) + 6 + 6
+    assert len(before) == 5 + (1 + 9) + (1 + 2 * 6) + 7 + 6
 
 
 @pytest.mark.usefixtures("reproduced")
@@ -208,6 +208,12 @@ def test_experiments_are_run_shown_and_compared(run: Run, repository: Path) -> N
     in_place = run("dvc", "exp", "run", "-S", "eval.method=generation", "-S", "eval.probes=[]").stdout
     assert "Stage 'finetune' didn't change, skipping" in in_place
     _check_evaluation(json.loads(evaluated.read_text()), 95, models - set(PROBED))
+    hard = run("dvc", "exp", "run", "-S", "candidates.negatives=hard", "-S", "candidates.hard.pool=19")
+    assert "Stage 'pretrain' didn't change, skipping" in hard.stdout
+    assert "the negatives are favourites of the recommender's" in hard.stdout
+    _check_evaluation(json.loads(evaluated.read_text()), 95, models - set(PROBED))
+    found = json.loads((repository / "data/evaluation/details.json").read_text())["models"]["recommender"]
+    assert found["hit_ratio_at_1"] == found["catalogue"]["hit_ratio_at_1"]
     page = run("dvc", "plots", "show").stdout.strip()
     assert page == (repository / "dvc_plots/index.html").as_uri()
     shown = (repository / "dvc_plots/index.html").read_text()
@@ -286,7 +292,9 @@ def test_user_errors_are_one_line_without_a_traceback(run: Run, repository: Path
     assert "candidates.size is missing; candidates.sise is unknown (did you mean size?), got 20" in result.stderr
 
 
-@pytest.mark.parametrize("stage", ["fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"])
+@pytest.mark.parametrize(
+    "stage", ["fetch", "preprocess", "pretrain", "candidates", "export_embeddings", "finetune", "evaluate"]
+)
 def test_help_is_worth_reading(run: Run, stage: str) -> None:
     text = run(sys.executable, "-m", f"stages.{stage}", "--help").stdout
     assert "--params" in text

@@ -66,9 +66,21 @@ def _code_deps(stage: str) -> list[Path]:
     ]
 
 
-def test_there_are_the_six_stages_in_order_and_what_plots_need() -> None:
-    stages = ["fetch", "preprocess", "pretrain", "export_embeddings", "finetune", "evaluate"]
+def test_there_are_the_seven_stages_in_order_and_what_plots_need() -> None:
+    stages = ["fetch", "preprocess", "pretrain", "candidates", "export_embeddings", "finetune", "evaluate"]
     assert list(STAGES) == [*stages, "prepare_plots"]
+
+
+def test_no_training_can_see_the_lists_that_evaluation_asks() -> None:
+    """The recommender may have chosen them: whoever learnt from them would learn what it likes."""
+    reached, waiting = set(), ["data/candidates"]
+    while waiting:
+        dep = waiting.pop()
+        users = {name for name, stage in STAGES.items() if dep in stage["deps"]} - reached
+        reached |= users
+        outs = [next(iter(out)) if isinstance(out, dict) else out for name in users for out in STAGES[name]["outs"]]
+        waiting += outs
+    assert reached == {"evaluate"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -149,11 +161,10 @@ def test_metrics_are_not_cached_and_movielens_is_never_pushed() -> None:
             continue
         files = [name, f"{name}_timing"] if name in ("pretrain", "evaluate") else [name]
         assert stage["metrics"] == [{f"metrics/{file}.json": {"cache": False}} for file in files]
-    for name, out in (("fetch", "data/raw"), ("preprocess", "data/processed"), ("evaluate", "data/predictions")):
-        assert {out: {"push": False}} in STAGES[name]["outs"]
-    assert [
-        out for name in ("fetch", "preprocess", "evaluate") for out in STAGES[name]["outs"] if isinstance(out, str)
-    ] == [
+    kept = {"fetch": "raw", "preprocess": "processed", "candidates": "candidates", "evaluate": "predictions"}
+    for name, out in kept.items():
+        assert {f"data/{out}": {"push": False}} in STAGES[name]["outs"]
+    assert [out for name in kept for out in STAGES[name]["outs"] if isinstance(out, str)] == [
         "data/evaluation"  # which holds neither titles nor anybody's interactions
     ]
 

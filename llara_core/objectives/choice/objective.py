@@ -18,7 +18,7 @@ from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode
 from llara_core.runtime.compute import autocast
 from llara_core.runtime.logs import LOGGER
-from llara_core.sequences.negatives import draw_candidates, items_never_negative
+from llara_core.sequences.negatives import draw_candidates, items_never_negative, negative_weights
 from llara_core.sequences.windows import Examples, all_positions, histories, targets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.sequences import SPLITS
@@ -118,10 +118,11 @@ def validation_prompts(sources: Sources, n_positions: int) -> list[Question]:
     chosen = np.linspace(0, len(known) - 1, min(len(known), n_positions)).round().astype(int)
     asked = Examples(known.rows[chosen], known.positions[chosen])
     goals = targets(sequences, asked)
-    excluded = items_never_negative(sequences, asked, "validation", params.candidates.negatives, length)
+    rule, n_items = params.candidates.negatives, len(sources.tables.items)
+    excluded = items_never_negative(sequences, asked, "validation", rule, length)
+    weights = negative_weights(sequences, n_items, rule, params.candidates.popularity.smoothing)
     keys = (np.full(len(chosen), SPLITS.index("validation")), np.full(len(chosen), _DRAW), chosen)
-    size, n_items = params.candidates.size, len(sources.tables.items)
-    offered = draw_candidates(params.seed, keys, goals, excluded, n_items, size)
+    offered = draw_candidates(params.seed, keys, goals, excluded, n_items, params.candidates.size, weights)
     return [
         Question(template, history[history != PADDING_ID].tolist(), row.tolist(), int(target), f"validation prompt {i}")
         for i, history, row, target in zip(chosen, histories(sequences, asked, length), offered, goals, strict=True)

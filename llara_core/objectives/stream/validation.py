@@ -6,7 +6,6 @@ import numpy as np
 
 from llara_core.errors import DataError
 from llara_core.objectives.stream.chunks import Chunk
-from llara_core.params.sections import Candidates
 from llara_core.sequences.negatives import items_never_negative
 from llara_core.sequences.windows import Examples
 from llara_core.tables.sequences import Sequences
@@ -33,8 +32,9 @@ def validation_task(
     sequences: Sequences,
     lengths: np.ndarray,
     budget: int,
-    candidates: Candidates,
     *,
+    size: int,
+    rule: str,
     min_history: int,
     history_length: int,
     n_positions: int,
@@ -48,7 +48,9 @@ def validation_task(
         sequences: of all users.
         lengths: [n + 1] tokens of each item.
         budget: tokens of a chunk.
-        candidates: size and rule of lists.
+        size: candidates of a list.
+        rule: for negatives, as in candidates.negatives; all that may be drawn are alike here, so `popularity` and
+            `hard` come down to `outside_history`.
         min_history: a target has at least so many items before it.
         history_length: what evaluation shows.
         n_positions: to ask about; there may be fewer.
@@ -77,8 +79,8 @@ def validation_task(
     rows = np.repeat([row for row, _ in chosen], [chunk.end + 1 - chunk.first_target for _, chunk in chosen])
     places = np.concatenate([np.arange(chunk.first_target, chunk.end + 1) for _, chunk in chosen])
     asked = Examples(rows, places - sequences.offsets[rows])
-    excluded = items_never_negative(sequences, asked, "validation", candidates.negatives, history_length)
-    return ValidationTask([chunk for _, chunk in chosen], sequences.item_ids[places], excluded, candidates.size)
+    excluded = items_never_negative(sequences, asked, "validation", rule, history_length)
+    return ValidationTask([chunk for _, chunk in chosen], sequences.item_ids[places], excluded, size)
 
 
 def expected_hits(scores: np.ndarray, targets: np.ndarray, excluded: list[np.ndarray], size: int) -> np.ndarray:

@@ -97,7 +97,9 @@ def test_what_is_judged_is_what_was_tuned(
         np.testing.assert_allclose(found.answered.predictions["llara"].scores[row], scores, rtol=1e-4, atol=1e-5)
         assert found.answered.predictions["llara"].matched_items[row] == candidates[int(scores.argmax())]
     # As a whole, and not in pieces of an example each.
-    made = read_artifacts(*(tmp_path / name for name in ("", "recommender", "embeddings", "adapter")))
+    made = read_artifacts(
+        *(tmp_path / name for name in ("", "recommender", "embeddings", "adapter", "candidates.parquet"))
+    )
     again = build_respondent(load_tuned(params.eval, made)).answer(sets)
     np.testing.assert_allclose(again.scores, found.answered.predictions["llara"].scores, rtol=1e-4, atol=1e-5)
     assert set(tuned.head) == {"user.weight", "user.bias", "item.weight", "item.bias"}
@@ -226,6 +228,24 @@ def _held_out_negatives(params: Params, rule: Any, tables: Any, seed: int) -> li
         assert not negatives & set(LISTS[row][:-1])
         found += [(row, item) for item in negatives if item == LISTS[row][-1]]
     return found
+
+
+def test_negatives_of_validation_come_by_popularity_where_that_is_the_rule(params: Params) -> None:
+    """Training had item 1 nine times and item 2 once, and has one more of each for the draw: 10, 2, 1, 1, 1 and 1."""
+    sequences = make_sequences([[1] * 9 + [2], [3, 4]], ["train", "validation"])
+    tables = SimpleNamespace(sequences=sequences, items=range(8))
+    split = params.split.model_copy(update={"min_history": 1})
+    found = {}
+    for rule in ("popularity", "hard", "outside_history"):
+        candidates = params.candidates.model_copy(update={"size": 2, "negatives": rule})
+        how = params.model_copy(update={"candidates": candidates, "split": split})
+        asked = [
+            validation_prompts(SimpleNamespace(params=how.model_copy(update={"seed": seed}), tables=tables), 9)
+            for seed in range(800)
+        ]
+        found[rule] = [next(item for item in question.candidates if item != 4) for [question] in asked]
+    assert np.mean(np.array(found["popularity"]) == 1) == pytest.approx(10 / 16, abs=0.07)
+    assert found["hard"] == found["outside_history"]
 
 
 def test_what_a_validation_user_has_is_no_negative_of_his(params: Params) -> None:

@@ -8,20 +8,17 @@ from hypothesis import strategies as st
 
 from llara_core.errors import DataError
 from llara_core.objectives.stream.validation import ValidationTask, expected_hits, validation_task
-from llara_core.params.sections import AllPositions, Candidates, Draws
 from llara_core.tables.sequences import Sequences
 from tests.factories import make_sequences
 
 LENGTHS = np.array([0, 2, 3, 5, 2, 4, 3, 2, 2])
-NO_OTHERS = AllPositions(limit=1, draws=0)
-CANDIDATES = Candidates(
-    seed=0, size=3, negatives="outside_history", draws=Draws(validation=1, test=1), all_positions=NO_OTHERS
-)
 
 
-def _task(sequences: Sequences, n_positions: int = 99, budget: int = 14) -> ValidationTask:
+def _task(
+    sequences: Sequences, n_positions: int = 99, budget: int = 14, rule: str = "outside_history"
+) -> ValidationTask:
     return validation_task(
-        sequences, LENGTHS, budget, CANDIDATES, min_history=2, history_length=3, n_positions=n_positions
+        sequences, LENGTHS, budget, size=3, rule=rule, min_history=2, history_length=3, n_positions=n_positions
     )
 
 
@@ -62,6 +59,14 @@ def test_every_position_of_validation_users_is_asked_once_with_enough_history() 
         assert LENGTHS[sequences.item_ids[chunk.start : chunk.end]].sum() <= 14
         assert chunk.start == 3 or chunk.first_target >= chunk.start + 3 or chunk.first_target == chunk.end
     assert all(set(items) == {1, 2, 3, 4, 5, 6, 7, 8} for items in task.excluded)
+
+
+@pytest.mark.parametrize("rule", ["popularity", "hard"])
+def test_rules_of_how_lists_are_drawn_leave_the_same_negatives(rule: str) -> None:
+    sequences = make_sequences([[1, 2, 3], [4, 6, 7, 8, 5]], ["train", "validation"])
+    found, expected = _task(sequences, rule=rule), _task(sequences)
+    assert [items.tolist() for items in found.excluded] == [items.tolist() for items in expected.excluded]
+    assert set(_task(sequences, rule="outside_recent").excluded[-1]) == {6, 7, 8}
 
 
 def test_held_out_positions_of_training_users_are_asked_with_what_stands_before() -> None:

@@ -117,7 +117,9 @@ def _run(folder: Path, params: Params, kind: str = "gru4rec") -> tuple[Tuned, Pr
 
 
 def _judge(folder: Path, params: Params) -> Judged:
-    made = read_artifacts(folder, folder / "recommender", folder / "embeddings", folder / "adapter")
+    made = read_artifacts(
+        folder, folder / "recommender", folder / "embeddings", folder / "adapter", folder / "candidates.parquet"
+    )
     judged = judge(params, made, folder / "pieces")
     shutil.rmtree(folder / "pieces")  # as the stage does when it has succeeded
     assert judged is not None
@@ -472,7 +474,9 @@ def test_rare_items_are_compared_with_nothing_in_training(
 
 def test_cold_targets_are_reported_where_there_are_any(tmp_path: Path, make_params: Callable[..., Params]) -> None:
     _, tables, _ = _run(tmp_path, make_params())
-    made = read_artifacts(*(tmp_path / name for name in ("", "recommender", "embeddings", "adapter")))
+    made = read_artifacts(
+        *(tmp_path / name for name in ("", "recommender", "embeddings", "adapter", "candidates.parquet"))
+    )
     test = tables.sets.of("test")
 
     def cold(items: Items) -> dict[str, dict[str, float]]:
