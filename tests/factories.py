@@ -2,9 +2,11 @@
 
 import numpy as np
 import pyarrow as pa
+from pydantic import TypeAdapter
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
+from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Filters
 from llara_core.tables.candidates import CandidateSets, Scope
 from llara_core.tables.sequences import Sequences
@@ -20,6 +22,12 @@ KEEP_ALL = Filters(
     unused_items="keep",
     ties="item_id",
 )
+
+
+def make_curriculum(schedule: str, drawn_per: str = "batch", epochs: int = 1, **own: float) -> Curriculum:
+    """Return the section of params.yaml; `own` are the schedule's options."""
+    fields = {"schedule": schedule, "drawn_per": drawn_per, "epochs": epochs, **own}
+    return TypeAdapter(Curriculum).validate_python(fields)
 
 
 def make_sequences(lists: list[list[int]], splits: list[str]) -> Sequences:

@@ -158,7 +158,7 @@ def _manifest(params: Params, objective: Objective[Any], last_step: int, made_fr
 def _first_step(objective: Objective[Any]) -> int:
     """The first step in the mode by which weights are chosen, and which those that are chosen must know."""
     plan = objective.plan
-    return next(step for step in range(1, plan.settings.n_steps + 1) if plan.mode(step) == plan.last_mode)
+    return next(step for step in range(1, plan.settings.n_steps + 1) if plan.last_mode in plan.modes_of(step))
 
 
 def _counts(objective: Objective[Any], hybrid: HybridCausalLM, steps: int) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _counts(objective: Objective[Any], hybrid: HybridCausalLM, steps: int) -> di
     return {
         "steps": steps,
         "examples": steps * plan.settings.batch_size,
-        "steps_by_mode": dict(Counter(sorted(plan.mode(step) for step in range(1, steps + 1)))),
+        "examples_by_mode": dict(Counter(sorted(mode for step in range(1, steps + 1) for mode in plan.modes_of(step)))),
         "trainable_parameters": {
             "lora": sum(p.numel() for p in hybrid.llm.parameters() if p.requires_grad),
             "projector": sum(p.numel() for p in hybrid.projector.parameters()),

@@ -5,13 +5,13 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from llara_core.params.base import Section, Seed
+from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Dataset
 from llara_core.params.objectives import Objectives, Recipe
 from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
     Baselines,
     Candidates,
-    Curriculum,
     Eval,
     Llm,
     Lora,

@@ -169,13 +169,6 @@ class Lora(Section):
     targets: Literal["all-linear"] | list[Name]
 
 
-class Curriculum(Section):
-    """How often the objective's examples are passed over, `epochs`, and how hybrid ones come in."""
-
-    schedule: Literal["linear", "hybrid_only", "text_only"]
-    epochs: PositiveInt
-
-
 class Train(Section):
     """The optimisation, whichever the objective.
 

@@ -25,7 +25,7 @@ from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import ROOT, make_llama
-from tests.factories import make_sequences
+from tests.factories import make_curriculum, make_sequences
 
 N_ITEMS = 30
 MIN_HISTORY = 3
@@ -33,7 +33,7 @@ MIN_HISTORY = 3
 TITLES = ["", *(f"#{item:02d}" + " of the movie" * (item % 4) for item in range(1, N_ITEMS + 1))]
 SETTINGS = PromptSettings(
     seed=0,
-    schedule="linear",
+    curriculum=make_curriculum("linear"),
     shown="hybrid",
     n_steps=6,
     batch_size=4,

@@ -27,7 +27,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import make_curriculum, make_sequences
 from tests.recommenders.recipes import tiny
 
 Inputs = tuple[Processed, SequentialRecommender, ItemEmbeddings]
@@ -170,7 +170,7 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     assert {name: made_from[name] for name in ("items", "sequences")} == tables.lineage
     assert made_from["recommender"] == "that"
     assert set(made_from) == {"items", "sequences", "recommender", "embeddings", "llm"}
-    assert tuned.report["steps_by_mode"] == {"hybrid": 3}
+    assert tuned.report["examples_by_mode"] == {"hybrid": tuned.report["examples"]}
     assert tuned.manifest.modes == ["hybrid"]
     found = tuned.report["validation"]["negative_loss"]
     assert found["untuned"] != found["tuned"]
@@ -199,7 +199,7 @@ def test_a_plan_s_settings_are_the_params(
         encoder,
     )
     # Three epochs of five examples in batches of four.
-    assert plan.settings == PromptSettings(9, "hybrid_only", "hybrid", 4, 4, 2, rule, 3)
+    assert plan.settings == PromptSettings(9, make_curriculum("hybrid_only", epochs=3), "hybrid", 4, 4, 2, rule, 3)
 
 
 def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:

@@ -71,8 +71,10 @@ _READER = "llara_core/objectives/stream/respondent.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
-    Mutant(_ANSWERS, "every prompt hybrid", "self.mode(step))", '"hybrid")'),
-    Mutant(_ANSWERS, "mode of the step before", "self.mode(step))", "self.mode(max(step - 1, 1)))"),
+    Mutant(_ANSWERS, "every prompt hybrid", "drawn.candidates, mode)", 'drawn.candidates, "hybrid")'),
+    Mutant(_PLAN, "mode of the step before", "self.modes_of(step)", "self.modes_of(max(step - 1, 1))"),
+    Mutant(_PLAN, "modes of other examples", "Planned(questions[i], modes[i])", "Planned(questions[i], modes[-1 - i])"),
+    Mutant(_PLAN, "all lengths those of the first mode", "lengths[mode][row]", "lengths[modes[0]][row]"),
     Mutant(
         _PLAN, "training on test positions", 'all_positions(sequences, "train",', 'all_positions(sequences, "test",'
     ),
@@ -106,11 +108,17 @@ _EXAMPLES = [
     Mutant(_STEPS, "examples of the step before", "self._step(step + 1)[place]", "self._step(max(step, 1))[place]"),
     Mutant(_STEPS, "curriculum one step late", "self.settings.batch_size + 1)", "self.settings.batch_size)"),
     Mutant(_STEPS, "epochs ignored", "params.curriculum.epochs * recipe", "recipe"),
-    Mutant(_STEPS, "schedule ignored", "params.curriculum.schedule", '"linear"'),
-    Mutant(_STEPS, "curriculum seed constant", "settings.n_steps, settings.seed)", "settings.n_steps, 0)"),
-    Mutant(_CURRICULUM, "probability 0 at the first step", "return step / n_steps", "return (step - 1) / n_steps"),
-    Mutant(_CURRICULUM, "hybrid first, text last", "step))) < hybrid", "step))) > hybrid"),
-    Mutant(_CURRICULUM, "one draw for all steps", "_STREAM, step))", "_STREAM, 1))"),
+    Mutant(_STEPS, "curriculum seed constant", "settings.batch_size, settings.seed)", "settings.batch_size, 0)"),
+    Mutant(_CURRICULUM, "probability 0 at the first step", "share = step / n_steps", "share = (step - 1) / n_steps"),
+    Mutant(_CURRICULUM, "reverse ends at 0", "(n_steps + 1 - step)", "(n_steps - step)"),
+    Mutant(_CURRICULUM, "power upside down", "share**curriculum.exponent", "share ** (1 / curriculum.exponent)"),
+    Mutant(_CURRICULUM, "a text step too few", "step > round(curriculum.text", "step >= round(curriculum.text"),
+    Mutant(_CURRICULUM, "hybrid first, text last", "*coordinates)) < hybrid", "*coordinates)) > hybrid"),
+    Mutant(_CURRICULUM, "one draw for all steps", "[step, np.arange(batch_size)]", "[1, np.arange(batch_size)]"),
+    Mutant(_CURRICULUM, "one draw for all batches", "[step] if curriculum", "[1] if curriculum"),
+    Mutant(_CURRICULUM, "always by batch", 'curriculum.drawn_per == "batch"', "True"),
+    Mutant(_CURRICULUM, "the projector never alone", "return begin < step <= end", "return False"),
+    Mutant(_CURRICULUM, "the projector alone a step too long", "begin < step <= end", "begin < step <= end + 1"),
     Mutant(_CURRICULUM, "mode seed constant", "random_words(seed,", "random_words(0,"),
 ]
 
@@ -198,8 +206,21 @@ _OPTIMISATION = [
         "range(0, len(ordered), batch_size)",
         "range(0, len(ordered) - batch_size, batch_size)",
     ),
-    Mutant(_CURVE, "probability of the step before", "settings.schedule, step,", "settings.schedule, step - 1,"),
-    Mutant(_CURVE, "mode of the step before", "self._plan.mode(step)", "self._plan.mode(step - 1)"),
+    Mutant(_CURVE, "probability of the step before", "hybrid_probability(step)", "hybrid_probability(step - 1)"),
+    Mutant(_CURVE, "modes of the step before", "plan.modes_of(step)", "plan.modes_of(step - 1)"),
+    Mutant(
+        _CURVE,
+        "intended for realised",
+        'sum(mode != "text" for mode in modes) / len(modes)',
+        "plan.hybrid_probability(step)",
+    ),
+    Mutant(_TRAINER, "LoRA learns beside the projector", "weight.grad = None", "pass"),
+    Mutant(
+        _TRAINER,
+        "the projector alone a step late",
+        "alone(self.state.global_step + 1)",
+        "alone(self.state.global_step)",
+    ),
 ]
 
 _CHOICE = [

@@ -47,7 +47,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
     assert "train.objectiv is unknown (did you mean objective?)" in message
     assert "train.objective is missing" in message
     assert "lora.rank must be a whole number, got 'eight'" in message
-    assert "curriculum.schedule must be 'linear', 'hybrid_only' or 'text_only', got 'cubic'" in message
+    assert "curriculum must have 'schedule' one of 'linear', 'cosine', 'reverse'" in message
     assert "\n" not in message
 
 
@@ -58,6 +58,14 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "recommender: {name: sasrec}",
             "recommender: {name: sas}",
             "recommender.name must be one of caser, gru4rec, hstu, sasrec, got 'sas'",
+        ),
+        ("drawn_per: batch", "drawn_per: epoch", "curriculum.drawn_per must be 'batch' or 'example', got 'epoch'"),
+        ("drawn_per: batch", "drawn_pre: batch", "curriculum.drawn_pre is unknown (did you mean drawn_per?), got 'ba"),
+        ("schedule: hybrid_only", "schedule: step", "curriculum.text is missing"),
+        (
+            "schedule: hybrid_only",
+            "schedule: two_stage\n  text: 0.5\n  projector: 0.6",
+            "curriculum: text + projector must be ≤ 1, got 1.1",
         ),
         ("  draws: 1 #", "  draws: 99 #", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),

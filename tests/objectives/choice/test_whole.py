@@ -203,7 +203,7 @@ def test_params_reach_the_model_and_its_validation(
     assert [asked[0].candidates[asked[0].target], asked[2].candidates[asked[2].target]] == [LISTS[0][-2], LISTS[-1][-2]]
     for prompt in asked:
         assert prompt.prompt == encoder.encode(writer.compose(1, prompt.history, prompt.candidates, "hybrid"))
-    modes = [objective.plan.mode(step) for step in range(1, 13)]
+    modes = [objective.plan.modes_of(step)[0] for step in range(1, 13)]
     assert set(modes) == {"text", "hybrid"}
     shown = [bool(objective.plan[4 * step].prompt.slot_items) for step in range(12)]
     assert shown == [mode == "hybrid" for mode in modes]
