@@ -8,9 +8,18 @@ from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
 from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Filters
+from llara_core.params.projector import Fusion, LinearProjector, MlpProjector, TransformerProjector
 from llara_core.tables.candidates import CandidateSets, Scope
 from llara_core.tables.sequences import Sequences
 
+PROJECTOR = MlpProjector(kind="mlp", depth=2, hidden=6)
+PROJECTORS = {
+    "linear": LinearProjector(kind="linear"),
+    "mlp": PROJECTOR,
+    "deep": MlpProjector(kind="mlp", depth=4, hidden=6),
+    "transformer": TransformerProjector(kind="transformer", blocks=2, heads=2, hidden=6),
+}
+APPEND, REPLACE, ADD, GATE = FUSIONS = [Fusion(kind=kind) for kind in ("append", "replace", "add", "gate")]
 KEEP_ALL = Filters(
     min_rating=None,
     repeats="keep",

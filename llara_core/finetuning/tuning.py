@@ -57,8 +57,8 @@ class Tuned:
 def tuning_fingerprint(params: Params, artifacts: Sequence[Path]) -> str:
     """Digest of all that decides the tuned weights: params, `artifacts`, the base model, code and libraries."""
     sections: list[Section] = [params.selected_llm, params.split, params.candidates, params.prompt]
-    sections += [params.selected_dataset.nouns, params.projector, params.lora, params.curriculum, params.train]
-    sections += [params.selected_objective]
+    sections += [params.selected_dataset.nouns, params.projector, params.fusion, params.lora, params.curriculum]
+    sections += [params.train, params.selected_objective]
     settings = {
         "seed": params.seed,
         "sections": [section.model_dump(mode="json") for section in sections],
@@ -92,7 +92,7 @@ def tune(
         tables,
         recommender.to(choose_device()).eval(),
         lambda: base.hybrid,
-        PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id),
+        PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, tables.items.titles_by_id),
         PromptEncoder(tokenizer, max_length),
     )
     objective = build_objective(params.train.objective.name, sources)
@@ -138,7 +138,7 @@ class _Base:
         llm = self.adapted.get_base_model()
         if self._params.train.gradient_checkpointing:
             llm.gradient_checkpointing_enable()
-        return build_hybrid(llm, self._embeddings.vectors, self._params.projector.hidden)
+        return build_hybrid(llm, self._embeddings.vectors, self._params.projector, self._params.fusion)
 
 
 def _manifest(params: Params, objective: Objective[Any], last_step: int, made_from: Lineage) -> AdapterManifest:
@@ -149,7 +149,8 @@ def _manifest(params: Params, objective: Objective[Any], last_step: int, made_fr
         prompt=params.prompt,
         nouns=params.selected_dataset.nouns,
         history_length=params.split.history_length,
-        projector_hidden=params.projector.hidden,
+        projector=params.projector,
+        fusion=params.fusion,
         modes=objective.plan.modes_until(last_step),
         made_from={**made_from, "llm": llm_digest(params.selected_llm)},
     )

@@ -115,7 +115,8 @@ class PromptPlan(StepPlan[Question, Example]):
 
     def _shown_lengths(self, items: np.ndarray, mode: Mode) -> np.ndarray:
         titles = [1 if mode == "id" else len(self._encoder.encode_answer(self._writer.answer(int(i)))) for i in items]
-        return np.where(items == PADDING_ID, 0, np.array(titles) + (mode != "text"))
+        has_slot_behind = mode != "text" and self._writer.fusion == "append"
+        return np.where(items == PADDING_ID, 0, np.array(titles) + has_slot_behind)
 
     def _template_length(self, template: int) -> int:
         """Tokens of a prompt of one and the same item: only the template makes a difference."""

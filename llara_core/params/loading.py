@@ -73,7 +73,7 @@ def _describe(details: ErrorDetails, location: tuple[int | str, ...]) -> list[st
     return [f"{path} {message}, got {value!r}"]
 
 
-_TAGGED = {"llms": 2, "datasets": 2, "curriculum": 1}
+_TAGGED = {"llms": 2, "datasets": 2, "curriculum": 1, "projector": 1}
 """Sections that are one of several kinds, and at which place of a location the kind stands."""
 
 

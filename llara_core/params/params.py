@@ -8,6 +8,7 @@ from llara_core.params.base import Section, Seed
 from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Dataset
 from llara_core.params.objectives import Objectives, Recipe
+from llara_core.params.projector import Fusion, Projector
 from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
     Baselines,
@@ -15,7 +16,6 @@ from llara_core.params.sections import (
     Eval,
     Llm,
     Lora,
-    Projector,
     Prompt,
     Selector,
     Split,
@@ -39,6 +39,7 @@ class Params(Section):
     baselines: Baselines | None
     prompt: Prompt
     projector: Projector
+    fusion: Fusion
     lora: Lora
     curriculum: Curriculum
     objectives: Objectives
@@ -71,6 +72,7 @@ class Params(Section):
         if problems := [
             *_unknown_selections(self),
             *_window_problems(self),
+            *_prompt_problems(self),
             *_eval_problems(self),
         ]:
             raise ValueError("\n".join(problems))
@@ -102,6 +104,15 @@ def _window_problems(params: Params) -> list[str]:
         if (needed := entry.encoder.options.needed_history) > shown:
             problems.append(f"recommenders.{name}.encoder.context must be ≤ split.history_length {shown}, got {needed}")
     return problems
+
+
+def _prompt_problems(params: Params) -> list[str]:
+    if params.prompt.mode == "id" and params.fusion.kind != "append":
+        return [
+            "fusion.kind must be append for prompt.mode id, which shows no titles that a behavioural token could be "
+            f"joined with, got {params.fusion.kind}"
+        ]
+    return []
 
 
 def _eval_problems(params: Params) -> list[str]:

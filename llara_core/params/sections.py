@@ -154,12 +154,6 @@ class Prompt(Section):
     templates: Annotated[list[Annotated[Name, AfterValidator(_require_bare_placeholders)]], Field(min_length=1)]
 
 
-class Projector(Section):
-    """SR2LLM: the map from recommender embeddings into the language model's input space."""
-
-    hidden: PositiveInt
-
-
 class Lora(Section):
     """LoRA on the named linear layers; `all-linear` means every linear layer but the output head."""
 

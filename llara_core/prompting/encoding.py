@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from llara_core.errors import ModelError
 from llara_core.prompting.prefixes import opening_and_going_on
-from llara_core.prompting.segments import ItemSlot, Segment, Text
+from llara_core.prompting.segments import FusedTitle, ItemSlot, LineEnd, Segment, Text
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding
     from transformers import PreTrainedTokenizerBase
 
 
@@ -58,6 +59,7 @@ class PromptEncoder:
         self._bos = [tokenizer.bos_token_id] if _starts_with_bos(tokenizer) else []
         self._opening, self._going_on = opening_and_going_on(tokenizer.backend_tokenizer)
         self._piece = lru_cache(maxsize=1 << 16)(self._ids)
+        self._fused_piece = lru_cache(maxsize=1 << 16)(self._fused)
 
     def encode(self, segments: Sequence[Segment], name: str = "a prompt") -> EncodedPrompt:
         """Encode a prompt, which `name` names in errors.
@@ -65,39 +67,52 @@ class PromptEncoder:
         Raises:
             ModelError: it is longer than the model can read.
         """
+        return self.encode_marked(segments, name)[0]
+
+    def encode_marked(self, segments: Sequence[Segment], name: str = "a prompt") -> tuple[EncodedPrompt, list[int]]:
+        """Encode a prompt, and return the places of its single slots and line ends too, at which it can be asked.
+
+        Raises:
+            ModelError: it is longer than the model can read, or the tokenizer has no token for a line's end.
+        """
         # Between slots stand a title and words of a template, which come again; a whole prompt doesn't.
         ids_of = self._piece if len(segments) > 1 else self._ids
-        ids, mask, items = list(self._bos), [False] * len(self._bos), []
+        ids, mask, items, marks = list(self._bos), [False] * len(self._bos), list[int](), list[int]()
         for segment in segments:
-            if isinstance(segment, ItemSlot):
-                ids.append(self.filler_id)
-                mask.append(True)
-                items.append(segment.item_id)
-            else:
-                piece = ids_of(segment.text, len(ids) == len(self._bos))
-                ids += piece
-                mask += [False] * len(piece)
+            opens = len(ids) == len(self._bos)
+            match segment:
+                case Text():
+                    piece = ids_of(segment.text, opens)
+                    ids += piece
+                    mask += [False] * len(piece)
+                case FusedTitle():
+                    piece, is_title = self._fused_piece(segment.text, segment.start, opens)
+                    ids += piece
+                    mask += is_title
+                    items += [segment.item_id] * sum(is_title)
+                case ItemSlot():
+                    marks.append(len(ids))
+                    ids.append(self.filler_id)
+                    mask.append(True)
+                    items.append(segment.item_id)
+                case LineEnd():
+                    marks.append(len(ids))
+                    ids.append(self._line_end())
+                    mask.append(False)
         if len(ids) > self.max_length:
             raise ModelError(
                 f"{name} must have ≤ {self.max_length} tokens for this model, got {len(ids)}; lower "
                 "split.history_length or candidates.size, or shorten prompt.templates"
             )
-        return EncodedPrompt(ids, mask, items)
+        return EncodedPrompt(ids, mask, items), marks
 
-    def without_slots(self, prompt: EncodedPrompt) -> EncodedPrompt:
-        """Put the token of a line's end where the slots are.
-
-        Raises:
-            ModelError: the tokenizer has none.
-        """
+    def _line_end(self) -> int:
         line_end = self._piece("\n", False)
         if not line_end:
             raise ModelError(
                 f"{self._tokenizer.name_or_path}: the tokenizer must have a token for a line's end, got none"
             )
-        pairs = zip(prompt.input_ids, prompt.slot_mask, strict=True)
-        ids = [line_end[-1] if is_slot else token for token, is_slot in pairs]
-        return EncodedPrompt(ids, [False] * len(ids), [])
+        return line_end[-1]
 
     def encode_answer(self, answer: Text) -> list[int]:
         """Token ids of an answer, which goes on behind a prompt, with the end-of-text token that closes it."""
@@ -110,8 +125,15 @@ class PromptEncoder:
         return str(text).partition("\n")[0].strip()
 
     def _ids(self, text: str, opens: bool) -> tuple[int, ...]:
-        tokenizer = self._opening if opens else self._going_on
-        return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+        return tuple(self._encoded(text, opens).ids)
+
+    def _fused(self, text: str, start: int, opens: bool) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        """Ids of a text, and which of them hold any of what begins at character `start`."""
+        encoded = self._encoded(text, opens)
+        return tuple(encoded.ids), tuple(end > start for _, end in encoded.offsets)
+
+    def _encoded(self, text: str, opens: bool) -> "Encoding":
+        return (self._opening if opens else self._going_on).encode(text, add_special_tokens=False)
 
 
 def _filler_token(tokenizer: "PreTrainedTokenizerBase") -> int:

@@ -27,7 +27,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_curriculum, make_sequences
+from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, make_curriculum, make_sequences
 from tests.recommenders.recipes import tiny
 
 Inputs = tuple[Processed, SequentialRecommender, ItemEmbeddings]
@@ -91,7 +91,7 @@ def sources(
     small: Params, inputs: Inputs, llama: LlamaForCausalLM, writer: PromptWriter, encoder: PromptEncoder
 ) -> Sources:
     tables, recommender, embeddings = inputs
-    hybrid = build_hybrid(llama, embeddings.vectors, hidden=6)
+    hybrid = build_hybrid(llama, embeddings.vectors, PROJECTOR, APPEND)
     return Sources(small, tables, recommender, lambda: hybrid, writer, encoder)
 
 
@@ -274,6 +274,9 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params,
         {"prompt": small.prompt.model_copy(update={"separator": "; "})},
         {"datasets": {small.dataset.name: dataset}},
         {"projector": small.projector.model_copy(update={"hidden": 7})},
+        {"projector": PROJECTORS["linear"]},
+        {"fusion": ADD},
+        {"curriculum": make_curriculum("hybrid_only", "example", epochs=small.curriculum.epochs)},
         {"lora": small.lora.model_copy(update={"alpha": 3})},
         {"curriculum": small.curriculum.model_copy(update={"schedule": "text_only"})},
         {"eval": small.eval.model_copy(update={"template": 1})},

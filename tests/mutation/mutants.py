@@ -44,6 +44,7 @@ _MODEL = "llara_core/hybrid/model.py"
 _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
 _SPLICE = "llara_core/hybrid/splice.py"
+_SEGMENTS = "llara_core/prompting/segments.py"
 _ENCODING = "llara_core/prompting/encoding.py"
 _ANSWERS = "llara_core/objectives/answer/prompts.py"
 _LORA = "llara_core/hybrid/lora_linear.py"
@@ -295,9 +296,9 @@ _TENSORS = [
     Mutant(
         _BATCHING, "examples padded on the left", "answers, filler_id, left=False)", "answers, filler_id, left=True)"
     ),
-    Mutant(_PROJECTOR, "no nonlinearity", "gelu(self.first(embeddings))", "self.first(embeddings)"),
-    Mutant(_PROJECTOR, "inputs scaled the wrong way", "self.first.weight.div_(", "self.first.weight.mul_("),
-    Mutant(_PROJECTOR, "first bias left", "self.first.bias.zero_()", "pass"),
+    Mutant(_PROJECTOR, "no nonlinearity", "gelu(layer(embeddings))", "layer(embeddings)"),
+    Mutant(_PROJECTOR, "inputs scaled the wrong way", "layer.weight.div_(", "layer.weight.mul_("),
+    Mutant(_PROJECTOR, "first bias left", "layer.bias.zero_()", "pass"),
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
     Mutant(_QUESTIONS, "always template 0", "Question(template,", "Question(0,"),
     Mutant(_QUESTIONS, "always hybrid", "asked.candidates, mode)", 'asked.candidates, "hybrid")'),
@@ -330,7 +331,7 @@ _PARTS = [
         '["q_proj"],',
     ),
     Mutant(_ADAPTER, "projector's size from padding too", "calibrate(vectors[1:]", "calibrate(vectors"),
-    Mutant(_ADAPTER, "projector not calibrated", "projector.calibrate(", "(lambda *_: None)("),
+    Mutant(_ADAPTER, "projector not calibrated", "fresh.calibrate(", "(lambda *_: None)("),
     Mutant(_ADAPTER, "tuned model in training mode", "return model.eval()", "return model.train()"),
     Mutant(_ADAPTER, "projector not loaded", "model.projector.load_state_dict(", "dict("),
     Mutant(_ADAPTER, "projector saved as zeros", "tensor.detach().contiguous()", "(0 * tensor).detach().contiguous()"),
@@ -511,12 +512,57 @@ _JUDGING = [
     Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1)", "len(sizes))"),
 ]
 
+_VARIANTS = [
+    Mutant(
+        _PROJECTOR,
+        "a first layer for the transformer alone",
+        "return [self.first, *self.middle]",
+        "return [self.first]",
+    ),
+    Mutant(_PROJECTOR, "slots see later ones", "is_causal=True", "is_causal=False"),
+    Mutant(_PROJECTOR, "all slots in one row", "return self(padded)[is_slot]", "return self(embeddings)"),
+    Mutant(_PROJECTOR, "blocks that start at random", "nn.init.zeros_(layer.weight)", "pass"),
+    Mutant(_PROJECTOR, "a gate that starts half open", "2 * self.gate(embeddings)", "self.gate(embeddings)"),
+    Mutant(_PROJECTOR, "no gate", 'if fusion.kind == "gate"', "if False"),
+    Mutant(
+        _PROJECTOR,
+        "a gate of the token",
+        "self.gate(embeddings).sigmoid() * tokens",
+        "self.gate(embeddings * 2).sigmoid() * tokens",
+    ),
+    Mutant(_PROJECTOR, "depth ignored", "projector.hidden, llm_dim, projector.depth)", "projector.hidden, llm_dim)"),
+    Mutant(_PROJECTOR, "no residual path", "states = states + self.attended", "states = self.attended"),
+    Mutant(_MODEL, "gate replaces", '("add", "gate")', '("add",)'),
+    Mutant(_MODEL, "everything is added", 'self.fusion in ("add", "gate")', "True"),
+    Mutant(
+        _ADAPTER,
+        "rebuilt without its gate",
+        "manifest.projector, manifest.fusion)",
+        'manifest.projector, Fusion(kind="append"))',
+    ),
+    Mutant(_SPLICE, "words forgotten where vectors are added", "return token_embeddings + splice", "return splice"),
+    Mutant(
+        _SEGMENTS,
+        "titles in id mode",
+        "return [Text(before), ItemSlot(item_id)]",
+        "return [Text(before + title), ItemSlot(item_id)]",
+    ),
+    Mutant(
+        _SEGMENTS,
+        "the separator a slot too",
+        "FusedTitle(before + title, len(before), item_id)",
+        "FusedTitle(before + title, 0, item_id)",
+    ),
+    Mutant(_SEGMENTS, "slots in text mode", 'if mode == "text":', "if False:"),
+    Mutant(_SEGMENTS, "no mark behind fused titles", "len(before), item_id), *behind]", "len(before), item_id)]"),
+    Mutant(_SEGMENTS, "the words before a title counted twice", "len(before.text) + segment.start", "segment.start"),
+    Mutant(_ENCODING, "the token before a title a slot too", "tuple(end > start", "tuple(end >= start"),
+    Mutant(_ENCODING, "the filler as a line's end", "ids.append(self._line_end())", "ids.append(self.filler_id)"),
+    Mutant(_ENCODING, "one slot for a title of many tokens", "[segment.item_id] * sum(is_title)", "[segment.item_id]"),
+]
+
 _READING = [
-    Mutant(_HISTORIES, "a slot of another item", "[item]), ItemSlot(int(item))]", "[item]), ItemSlot(int(items[0]))]"),
-    Mutant(_ENCODING, "slots in text mode", "EncodedPrompt(ids, [False] * len(ids), [])", "prompt"),
-    Mutant(_ENCODING, "the filler as separator", "line_end[-1] if is_slot", "self.filler_id if is_slot"),
-    Mutant(_HISTORIES, "titles in id mode", 'if mode == "id"', "if False"),
-    Mutant(_HISTORIES, "slots in text histories", 'if mode == "text"', "if False"),
+    Mutant(_HISTORIES, "a slot of another item", "[item], int(item), mode", "[item], int(items[0]), mode"),
     Mutant(_HEAD, "a score for padding", "scores[..., 0] = -torch.inf", "pass"),
     Mutant(_HEAD, "features left at their size", "(features - centre) / scale", "features - centre"),
     Mutant(_HEAD, "no intercept", "self.bias.copy_(middle - centre @ weights)", "self.bias.zero_()"),
@@ -646,10 +692,9 @@ _POINTING = [
     Mutant(
         _POINTS,
         "pointing a token early",
-        "places = slots[first : first + len(question.candidates)]",
-        "places = [slot - 1 for slot in slots[first : first + len(question.candidates)]]",
+        "places = marks[first : first + len(question.candidates)]",
+        "places = [mark - 1 for mark in marks[first : first + len(question.candidates)]]",
     ),
-    Mutant(_POINTS, "text with slots", 'if mode == "text" else prompt', "if False else prompt"),
     Mutant(
         _POINTS,
         "the end of the padded prompt",
@@ -696,4 +741,4 @@ _POINTING = [
     Mutant(_CHOOSING, "always as text", "tuned.mode,", '"text",'),
 ]
 
-MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_READING, *_POINTING, *_JUDGING]
+MUTANTS = [*_EXAMPLES, *_OPTIMISATION, *_CHOICE, *_TENSORS, *_PARTS, *_VARIANTS, *_READING, *_POINTING, *_JUDGING]

@@ -42,6 +42,8 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     ],
     "llara_core/finetuning/tuning.py": ["tests/objectives/stream/test_whole.py", "tests/finetuning"],
     "llara_core/finetuning": ["tests/finetuning"],
+    "llara_core/hybrid/projector.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/objectives/catalogue.py": [
         "tests/objectives/stream/test_respondent.py",

@@ -33,7 +33,7 @@ def test_a_training_prompt(
         sequences,
         only,
         8,
-        PromptWriter(("{history}{candidates}",), ", ", {}, writer.titles),
+        PromptWriter(("{history}{candidates}",), ", ", "append", {}, writer.titles),
         PromptEncoder(tokenizer, 9),
         replace(settings, curriculum=make_curriculum("hybrid_only")),
     )

@@ -67,6 +67,11 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "schedule: two_stage\n  text: 0.5\n  projector: 0.6",
             "curriculum: text + projector must be ≤ 1, got 1.1",
         ),
+        ("depth: 2", "depth: 1", "projector.depth must be ≥ 2, got 1"),
+        ("kind: mlp, depth: 2, hidden: 576", "kind: linear, hidden: 576", "projector.hidden is unknown, got 576"),
+        ("depth: 2, hidden", "depht: 2, hidden", "projector.depht is unknown (did you mean depth?), got 2"),
+        ("kind: mlp, depth", "kind: cnn, depth", "projector must have 'kind' one of 'linear', 'mlp', 'transformer'"),
+        ("{kind: append}", "{kind: sum}", "fusion.kind must be 'append', 'replace', 'add' or 'gate', got 'sum'"),
         ("  draws: 1 #", "  draws: 99 #", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
         ("{history} in", "{histroy} in", "prompt.templates[0]: must use only the placeholders"),
@@ -135,6 +140,13 @@ def test_unusable_values(tmp_path: Path, old: str, new: str, expected: str) -> N
     with pytest.raises(ParamsError) as caught:
         load_params(_write(tmp_path, (old, new)))
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["replace", "add", "gate"])
+def test_tokens_alone_have_no_title_to_be_joined_with(tmp_path: Path, kind: str) -> None:
+    assert load_params(_write(tmp_path, ("mode: hybrid", "mode: id"))).prompt.mode == "id"
+    with pytest.raises(ParamsError, match=f"fusion.kind must be append for prompt.mode id, .* got {kind}"):
+        load_params(_write(tmp_path, ("mode: hybrid", "mode: id"), ("{kind: append}", f"{{kind: {kind}}}")))
 
 
 def _places_of_floats(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

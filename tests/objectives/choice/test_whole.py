@@ -20,8 +20,8 @@ from llara_core.objectives.choice.prompts import pad_choices
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.objectives import Ridge as RidgeParams
 from llara_core.params.params import Params
-from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import PromptWriter, Text
 from tests.factories import make_sequences
 from tests.objectives.stream.test_whole import LENGTH, LISTS, _judge, _run, make_params  # noqa: F401
 
@@ -88,7 +88,12 @@ def test_what_is_judged_is_what_was_tuned(
         segments = writer.compose(1, history, candidates, "hybrid" if read_as == "text" else read_as)
         prompt = encoder.encode(segments)
         slots = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot][len(history) :]
-        read = encoder.without_slots(prompt) if read_as == "text" else prompt
+        read = prompt
+        if read_as == "text":  # a line's end for each slot
+            line_end = encoder.encode([Text("a\n")]).input_ids[-1]
+            pairs = zip(prompt.input_ids, prompt.slot_mask, strict=True)
+            ids = [line_end if is_slot else token for token, is_slot in pairs]
+            read = EncodedPrompt(ids, [False] * len(ids), [])
         with torch.no_grad():
             states = model.hybrid.states(
                 torch.tensor([read.input_ids]), torch.tensor([read.slot_mask]), torch.tensor(read.slot_items).long()

@@ -95,7 +95,7 @@ def test_without_training_targets_nothing_is_planned() -> None:
 
 @pytest.fixture
 def histories(encoder: PromptEncoder) -> HistoryEncoder:
-    return HistoryEncoder(encoder, TITLES)
+    return HistoryEncoder(encoder, TITLES, "append")
 
 
 def test_every_item_is_asked_for_by_the_one_before(histories: HistoryEncoder) -> None:
