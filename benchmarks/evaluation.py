@@ -145,6 +145,7 @@ def make_tuned(params: Params, layers: int, n_users: int) -> Tuned:
         prompt=params.prompt,
         nouns=nouns,
         history_length=params.split.history_length,
+        chat=None,
         projector=params.projector,
         fusion=params.fusion,
         modes=["hybrid"],

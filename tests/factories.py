@@ -76,6 +76,20 @@ SENTENCEPIECE = ("prepend", "first", "always", "transformers")
 """How a SentencePiece tokenizer can come to its leading space: by a normalizer, as in Llama-2's older files; by a
 pre-tokenizer, at the first text or at every one; and as transformers builds Llama-2's."""
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im|>{{ message['role'] }}\n{{ message['content'] }}<eos>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im|>assistant\n{% endif %}"
+)
+
+
+def make_chat_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Return an instruct model's copy of a tokenizer that has <eos> and <pad>; its vocabulary is one token larger."""
+    core = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    core.add_special_tokens(["<|im|>"])
+    names = {"eos_token": "<eos>", "pad_token": "<pad>", "extra_special_tokens": ["<|im|>"]}
+    return PreTrainedTokenizerFast(tokenizer_object=core, chat_template=CHAT_TEMPLATE, **names)
+
+
 _MERGES = [("H", "e"), ("a", "t"), ("He", "at"), ("▁", "Heat"), ("▁", ","), ("▁", "."), ("▁", "▁")]
 
 

@@ -76,7 +76,7 @@ def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:
     tokenizer, max_length = load_tokenizer(manifest.llm)
     llm = load_base_llm(manifest.llm, choose_device(), manifest.layers)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
-    encoder = PromptEncoder(tokenizer, max_length)
+    encoder = PromptEncoder(tokenizer, max_length, manifest.chat)
     writer = PromptWriter.of(manifest.prompt, manifest.fusion, manifest.nouns, tables.items.titles_by_id)
     recommender = artifacts.recommender.to(choose_device())
     return Tuned(hybrid, artifacts.adapter, manifest, head, recommender, tables, writer, encoder, params, mode)

@@ -21,6 +21,7 @@ from llara_core.objectives.objective import Objective, Sources
 from llara_core.objectives.registry import build_objective, layers_read
 from llara_core.params.base import Section
 from llara_core.params.params import Params
+from llara_core.prompting.chat import ChatFrame, chat_frame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
@@ -93,7 +94,7 @@ def tune(
         recommender.to(choose_device()).eval(),
         lambda: base.hybrid,
         PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, tables.items.titles_by_id),
-        PromptEncoder(tokenizer, max_length),
+        PromptEncoder(tokenizer, max_length, chat_frame(tokenizer) if params.prompt.form == "chat" else None),
     )
     objective = build_objective(params.train.objective.name, sources)
     validation = recipe.validation
@@ -111,7 +112,7 @@ def tune(
     watch.restore_best()
     curve = [entry for entry in trainer.state.log_history if "loss" in entry]
     made_from = embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest}
-    manifest = _manifest(params, objective, watch.best_step, made_from)
+    manifest = _manifest(params, sources.encoder.frame, objective, watch.best_step, made_from)
     found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
     report = {**_counts(objective, base.hybrid, len(curve)), "validation": {objective.watched: found}}
     return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
@@ -141,12 +142,15 @@ class _Base:
         return build_hybrid(llm, self._embeddings.vectors, self._params.projector, self._params.fusion)
 
 
-def _manifest(params: Params, objective: Objective[Any], last_step: int, made_from: Lineage) -> AdapterManifest:
+def _manifest(
+    params: Params, chat: ChatFrame | None, objective: Objective[Any], last_step: int, made_from: Lineage
+) -> AdapterManifest:
     return AdapterManifest(
         llm=params.selected_llm,
         objective=params.train.objective.name,
         layers=layers_read(objective.recipe),
         prompt=params.prompt,
+        chat=chat,
         nouns=params.selected_dataset.nouns,
         history_length=params.split.history_length,
         projector=params.projector,

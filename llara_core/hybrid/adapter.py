@@ -27,6 +27,7 @@ from llara_core.params.objectives import ObjectiveName
 from llara_core.params.projector import Fusion
 from llara_core.params.projector import Projector as ProjectorParams
 from llara_core.params.sections import Llm, Lora, Prompt
+from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.segments import Mode, latest_mode
 from llara_core.runtime.files import write_json
 from llara_core.runtime.seal import require_seal, seal
@@ -46,6 +47,7 @@ class AdapterManifest(Section):
     objective: ObjectiveName
     layers: PositiveInt | None
     prompt: Prompt
+    chat: ChatFrame | None
     nouns: Nouns
     history_length: PositiveInt
     projector: ProjectorParams

@@ -107,12 +107,23 @@ def _window_problems(params: Params) -> list[str]:
 
 
 def _prompt_problems(params: Params) -> list[str]:
+    problems = []
     if params.prompt.mode == "id" and params.fusion.kind != "append":
-        return [
+        problems.append(
             "fusion.kind must be append for prompt.mode id, which shows no titles that a behavioural token could be "
             f"joined with, got {params.fusion.kind}"
-        ]
-    return []
+        )
+    if params.prompt.mode == "text" and params.curriculum.schedule != "text_only":
+        problems.append(
+            "curriculum.schedule must be text_only for prompt.mode text, which has no behavioural tokens to come in, "
+            f"got {params.curriculum.schedule}"
+        )
+    if params.prompt.form == "chat" and params.train.objective.name == "stream":
+        problems.append(
+            "prompt.form must be raw for train.objective.name stream, which reads a history without any question, got "
+            "chat"
+        )
+    return problems
 
 
 def _eval_problems(params: Params) -> list[str]:

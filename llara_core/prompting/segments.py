@@ -114,7 +114,7 @@ class PromptWriter:
                 segments += self._listing(lists[field], mode, marked)
             elif field is not None:
                 segments.append(Text(words[field]))
-        return _merge_texts(segments)
+        return merge_texts(segments)
 
     def answer(self, item_id: int) -> Text:
         """Return what the model should say: the title, after the space that divides it from the prompt."""
@@ -128,7 +128,7 @@ class PromptWriter:
         return segments
 
 
-def _merge_texts(segments: list[Segment]) -> list[Segment]:
+def merge_texts(segments: list[Segment]) -> list[Segment]:
     """Join texts with the words behind them, so that the tokenizer sees them as one."""
     merged: list[Segment] = []
     for segment in segments:

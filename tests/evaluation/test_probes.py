@@ -35,6 +35,7 @@ def _manifest(params: Params, objective: str, modes: list[str]) -> AdapterManife
         objective=objective,
         layers=None,
         prompt=params.prompt,
+        chat=None,
         nouns=params.datasets["ml-100k"].nouns,
         history_length=3,
         projector=PROJECTOR,

@@ -265,6 +265,7 @@ def manifest(params: Params, llama_folder: Path) -> AdapterManifest:
         objective="answer",
         layers=None,
         prompt=params.prompt,
+        chat=None,
         nouns=params.datasets["ml-100k"].nouns,
         history_length=10,
         projector=PROJECTOR,

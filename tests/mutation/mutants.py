@@ -45,6 +45,7 @@ _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
 _SPLICE = "llara_core/hybrid/splice.py"
 _SEGMENTS = "llara_core/prompting/segments.py"
+_CHAT = "llara_core/prompting/chat.py"
 _ENCODING = "llara_core/prompting/encoding.py"
 _ANSWERS = "llara_core/objectives/answer/prompts.py"
 _LORA = "llara_core/hybrid/lora_linear.py"
@@ -315,8 +316,8 @@ _TENSORS = [
     Mutant(
         _ENCODING,
         "two beginnings of text",
-        "self._bos = [tokenizer.bos_token_id]",
-        "self._bos = 2 * [tokenizer.bos_token_id]",
+        "([tokenizer.bos_token_id] if",
+        "(2 * [tokenizer.bos_token_id] if",
     ),
 ]
 
@@ -515,7 +516,7 @@ _JUDGING = [
 _VARIANTS = [
     Mutant(
         _PROJECTOR,
-        "a first layer for the transformer alone",
+        "middle layers left out",
         "return [self.first, *self.middle]",
         "return [self.first]",
     ),
@@ -556,6 +557,20 @@ _VARIANTS = [
     Mutant(_SEGMENTS, "slots in text mode", 'if mode == "text":', "if False:"),
     Mutant(_SEGMENTS, "no mark behind fused titles", "len(before), item_id), *behind]", "len(before), item_id)]"),
     Mutant(_SEGMENTS, "the words before a title counted twice", "len(before.text) + segment.start", "segment.start"),
+    Mutant(_CHAT, "no turn for the answer", "add_generation_prompt=True", "add_generation_prompt=False"),
+    Mutant(
+        _CHAT, "frame turned round", "ChatFrame(before=before, after=after)", "ChatFrame(before=after, after=before)"
+    ),
+    Mutant(_ENCODING, "a frame of mere words", "encode_special_tokens = False", "encode_special_tokens = True"),
+    Mutant(_ENCODING, "nothing behind a message", "ids += self._after", "ids += []"),
+    Mutant(_ENCODING, "the frame's space lost", "merge_texts([Text(self._lead), *segments]) if", "segments if"),
+    Mutant(_ENCODING, "a message that opens the text", "and not (self.frame and self.frame.before)", ""),
+    Mutant(_ENCODING, "two spaces before an answer", "if has_space else", "if False else"),
+    Mutant(
+        _ENCODING, "answers of a raw prompt without their space", "self.frame is not None and", "self.frame is None or"
+    ),
+    Mutant(_ARTIFACTS, "asked without the chat", "max_length, manifest.chat)", "max_length)"),
+    Mutant(_TUNING, "chat ignored", 'if params.prompt.form == "chat"', "if False"),
     Mutant(_ENCODING, "the token before a title a slot too", "tuple(end > start", "tuple(end >= start"),
     Mutant(_ENCODING, "the filler as a line's end", "ids.append(self._line_end())", "ids.append(self.filler_id)"),
     Mutant(_ENCODING, "one slot for a title of many tokens", "[segment.item_id] * sum(is_title)", "[segment.item_id]"),

@@ -24,13 +24,14 @@ from llara_core.objectives.stream.model import StreamModel
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
 from llara_core.params.projector import Fusion
+from llara_core.params.sections import FolderLlm
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
-from tests.conftest import TITLES
-from tests.factories import FUSIONS, PROJECTORS, make_curriculum
+from tests.conftest import TITLES, make_llama
+from tests.factories import FUSIONS, PROJECTORS, make_chat_tokenizer, make_curriculum
 from tests.objectives.stream.test_whole import _judge, _run, make_params  # noqa: F401
 from tests.recommenders.recipes import tiny
 
@@ -144,20 +145,22 @@ def test_answers_are_scored_and_written_as_after_whole_unpadded_prompts(
 
 Make = Callable[..., Params]
 WHOLE = [
-    ("stream", "transformer", "gate", make_curriculum("linear", "example")),
-    ("answer", "transformer", "add", make_curriculum("two_stage", text=0.34, projector=0.33)),
-    ("choice", "linear", "replace", make_curriculum("reverse", "example")),
+    ("stream", "transformer", "gate", make_curriculum("linear", "example"), "raw"),
+    ("answer", "transformer", "add", make_curriculum("two_stage", text=0.34, projector=0.33), "chat"),
+    ("choice", "linear", "replace", make_curriculum("reverse", "example"), "chat"),
 ]
 
 
-@pytest.mark.parametrize(("objective", "kind", "fusion", "curriculum"), WHOLE, ids=lambda part: str(part)[:12])
+@pytest.mark.parametrize(("objective", "kind", "fusion", "curriculum", "form"), WHOLE, ids=lambda part: str(part)[:12])
 def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
     tmp_path: Path,
     make_params: Make,  # noqa: F811
+    tokenizer: PreTrainedTokenizerFast,
     objective: str,
     kind: str,
     fusion: str,
     curriculum: object,
+    form: str,
 ) -> None:
     small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "lr": 0.02, "projector_lr": 0.02}
     base = make_params(state_dropout=0.2, item_dropout=0.2)
@@ -174,7 +177,15 @@ def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
             "curriculum": curriculum,
         }
     )
+    if form == "chat":
+        folder = tmp_path / "instruct"
+        make_chat_tokenizer(tokenizer).save_pretrained(folder)
+        make_llama(len(tokenizer) + 1).save_pretrained(folder)
+        entry = FolderLlm(source="folder", path=folder, dtype="float32")
+        prompt = params.prompt.model_copy(update={"form": "chat"})
+        params = params.model_copy(update={"llms": {"tiny": entry}, "prompt": prompt})
     tuned, tables, _ = _run(tmp_path, params)
+    assert (tuned.manifest.chat is not None) == (form == "chat")
     assert tuned.report["examples"] == sum(tuned.report["examples_by_mode"].values()) == 12
     assert tuned.manifest.projector == PROJECTORS[kind]
     assert tuned.manifest.fusion.kind == fusion
@@ -184,6 +195,7 @@ def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
     for name, weight in again.hybrid.projector.named_parameters():
         assert torch.equal(weight, moved[name])
     assert again.writer.fusion == fusion
+    assert again.encoder.frame == tuned.manifest.chat
     sets = tables.sets.of("test", n_draws=1)
     found = build_respondent(again).answer(sets)
     in_memory = build_respondent(replace(again, hybrid=tuned.model.eval())).answer(sets)

@@ -54,6 +54,7 @@ def respond(
             objective="stream",
             layers=None,
             prompt=params.prompt,
+            chat=None,
             nouns=params.datasets["ml-100k"].nouns,
             history_length=3,
             projector=PROJECTOR,
