@@ -164,8 +164,9 @@ class _Block(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         mixed = self.query_key_value(self.norm_before_attention(states))
-        parts = mixed.unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-3, -2)  # [3, *, heads, T, W / heads]
-        attended = scaled_dot_product_attention(*parts, is_causal=True).transpose(-3, -2).flatten(-2)
+        # [*, heads, T, W / heads] each
+        query, key, value = mixed.unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-3, -2)
+        attended = scaled_dot_product_attention(query, key, value, is_causal=True).transpose(-3, -2).flatten(-2)
         states = states + self.attended(attended)
         return states + self.down(gelu(self.up(self.norm_before_mlp(states))))
 
