@@ -126,7 +126,7 @@ def make_hybrid(params: Params, base: FolderLlm, layers: int, vectors: np.ndarra
     llm = LlamaForCausalLM(config).requires_grad_(requires_grad=False)
     llm.generation_config = GenerationConfig()
     adapted = attach_lora(llm, params.lora, base)
-    return build_hybrid(adapted.get_base_model(), vectors, params.projector.hidden).eval()
+    return build_hybrid(adapted.get_base_model(), vectors, params.projector, params.fusion).eval()
 
 
 def make_tuned(params: Params, layers: int, n_users: int) -> Tuned:
@@ -145,7 +145,9 @@ def make_tuned(params: Params, layers: int, n_users: int) -> Tuned:
         prompt=params.prompt,
         nouns=nouns,
         history_length=params.split.history_length,
-        projector_hidden=params.projector.hidden,
+        chat=None,
+        projector=params.projector,
+        fusion=params.fusion,
         modes=["hybrid"],
         made_from={},
     )
@@ -157,7 +159,7 @@ def make_tuned(params: Params, layers: int, n_users: int) -> Tuned:
         RecommenderHead(hybrid.width, vectors).map.state_dict(),
         recommender,
         tables,
-        PromptWriter.of(params.prompt, nouns, tables.items.titles_by_id),
+        PromptWriter.of(params.prompt, params.fusion, nouns, tables.items.titles_by_id),
         PromptEncoder(make_tokenizer([*titles, *params.prompt.templates]), max_length=8192),
         params.eval.model_copy(update={"method": "scoring", "template": 0, "length_normalized": False}),
         "hybrid",

@@ -46,10 +46,10 @@ def prepare(params: Params, name: str, layers: int | None, dropout: float) -> Ob
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     llm = load_base_llm(params.selected_llm, device, layers)
     adapted = attach_lora(llm, params.lora.model_copy(update={"dropout": dropout}), params.selected_llm, layers)
-    hybrid = build_hybrid(adapted.get_base_model(), vectors, params.projector.hidden).train()
+    hybrid = build_hybrid(adapted.get_base_model(), vectors, params.projector, params.fusion).train()
     if params.train.gradient_checkpointing:
         llm.gradient_checkpointing_enable()
-    writer = PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id)
+    writer = PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, tables.items.titles_by_id)
     encoder = PromptEncoder(tokenizer, max_length)
     hybrid_only = params.curriculum.model_copy(update={"schedule": "hybrid_only"})
     changed = params.model_copy(update={"curriculum": hybrid_only})

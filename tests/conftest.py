@@ -80,7 +80,7 @@ def encoder(tokenizer: PreTrainedTokenizerFast) -> PromptEncoder:
 
 @pytest.fixture(scope="session")
 def writer(params: Params) -> PromptWriter:
-    return PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
+    return PromptWriter.of(params.prompt, params.fusion, params.datasets["ml-100k"].nouns, TITLES)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,24 @@
 
 import numpy as np
 import pyarrow as pa
+from pydantic import TypeAdapter
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
+from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Filters
+from llara_core.params.projector import Fusion, LinearProjector, MlpProjector, TransformerProjector
 from llara_core.tables.candidates import CandidateSets, Scope
 from llara_core.tables.sequences import Sequences
 
+PROJECTOR = MlpProjector(kind="mlp", depth=2, hidden=6)
+PROJECTORS = {
+    "linear": LinearProjector(kind="linear"),
+    "mlp": PROJECTOR,
+    "deep": MlpProjector(kind="mlp", depth=4, hidden=6),
+    "transformer": TransformerProjector(kind="transformer", blocks=2, heads=2, hidden=6),
+}
+APPEND, REPLACE, ADD, GATE = FUSIONS = [Fusion(kind=kind) for kind in ("append", "replace", "add", "gate")]
 KEEP_ALL = Filters(
     min_rating=None,
     repeats="keep",
@@ -20,6 +31,12 @@ KEEP_ALL = Filters(
     unused_items="keep",
     ties="item_id",
 )
+
+
+def make_curriculum(schedule: str, drawn_per: str = "batch", epochs: int = 1, **own: float) -> Curriculum:
+    """Return the section of params.yaml; `own` are the schedule's options."""
+    fields = {"schedule": schedule, "drawn_per": drawn_per, "epochs": epochs, **own}
+    return TypeAdapter(Curriculum).validate_python(fields)
 
 
 def make_sequences(lists: list[list[int]], splits: list[str]) -> Sequences:
@@ -58,6 +75,20 @@ def make_sets(
 SENTENCEPIECE = ("prepend", "first", "always", "transformers")
 """How a SentencePiece tokenizer can come to its leading space: by a normalizer, as in Llama-2's older files; by a
 pre-tokenizer, at the first text or at every one; and as transformers builds Llama-2's."""
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im|>{{ message['role'] }}\n{{ message['content'] }}<eos>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im|>assistant\n{% endif %}"
+)
+
+
+def make_chat_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Return an instruct model's copy of a tokenizer that has <eos> and <pad>; its vocabulary is one token larger."""
+    core = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    core.add_special_tokens(["<|im|>"])
+    names = {"eos_token": "<eos>", "pad_token": "<pad>", "extra_special_tokens": ["<|im|>"]}
+    return PreTrainedTokenizerFast(tokenizer_object=core, chat_template=CHAT_TEMPLATE, **names)
+
 
 _MERGES = [("H", "e"), ("a", "t"), ("He", "at"), ("▁", "Heat"), ("▁", ","), ("▁", "."), ("▁", "▁")]
 

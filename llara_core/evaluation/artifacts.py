@@ -81,8 +81,8 @@ def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:
     tokenizer, max_length = load_tokenizer(manifest.llm)
     llm = load_base_llm(manifest.llm, choose_device(), manifest.layers)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
-    encoder = PromptEncoder(tokenizer, max_length)
-    writer = PromptWriter.of(manifest.prompt, manifest.nouns, tables.items.titles_by_id)
+    encoder = PromptEncoder(tokenizer, max_length, manifest.chat)
+    writer = PromptWriter.of(manifest.prompt, manifest.fusion, manifest.nouns, tables.items.titles_by_id)
     recommender = artifacts.recommender.to(choose_device())
     return Tuned(hybrid, artifacts.adapter, manifest, head, recommender, tables, writer, encoder, params, mode)
 
@@ -91,6 +91,6 @@ def load_untuned(tuned: Tuned) -> Respondent:
     """Load the whole language model as it was before tuning, to be asked in text by the likelihood of titles."""
     llm = load_base_llm(tuned.manifest.llm, choose_device(), None)
     vectors = tuned.hybrid.item_embeddings.cpu().numpy()  # which text doesn't show
-    hybrid = build_hybrid(llm, vectors, tuned.manifest.projector_hidden).eval()
+    hybrid = build_hybrid(llm, vectors, tuned.manifest.projector, tuned.manifest.fusion).eval()
     how = tuned.params.model_copy(update={"method": "scoring"})
     return AnswerRespondent(replace(tuned, hybrid=hybrid, params=how, mode="text"))

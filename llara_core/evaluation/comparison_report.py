@@ -122,10 +122,10 @@ def _own(variant: Variant) -> Own:
         mean, low, high = share_with_interval(averaged.astype(bool), users)
     else:
         mean, low, high = mean_with_interval(averaged, users)
-    ends = (low, high) if high - low > EQUAL else (None, None)
+    varies = high - low > EQUAL
     means = variant.values.mean(axis=1)
     deviation = float(means.std(ddof=1)) if len(means) > 1 else None
-    return Own(variant.name, mean, *ends, means.tolist(), deviation)
+    return Own(variant.name, mean, low if varies else None, high if varies else None, means.tolist(), deviation)
 
 
 def _verdict(difference: Difference, p: float) -> Verdict:

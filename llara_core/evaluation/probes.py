@@ -51,7 +51,8 @@ def probed(probe: Probe, tuned: Tuned, seed: int) -> Tuned:
         other = torch.zeros_like(vectors)
         if probe == "vectors_shuffled":
             other[1:] = vectors[torch.from_numpy(order).to(vectors.device)]
-        return replace(tuned, hybrid=HybridCausalLM(tuned.hybrid.llm, tuned.hybrid.projector, other).eval())
+        hybrid = tuned.hybrid
+        return replace(tuned, hybrid=HybridCausalLM(hybrid.llm, hybrid.projector, hybrid.fusion, other).eval())
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "history_shuffled": lambda shown: shuffle_histories(shown, seed),
         "history_removed": lambda shown: np.full_like(shown, PADDING_ID),

@@ -7,14 +7,21 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from llara_core.finetuning.watch import Watch
-from llara_core.objectives.curriculum import hybrid_probability
 from llara_core.objectives.step_plan import StepPlan
 
-CURVE_COLUMNS = ("step", "loss", "learning_rate", "hybrid_probability", "mode", "examples_per_second", "validation")
+CURVE_COLUMNS = (
+    "step",
+    "loss",
+    "learning_rate",
+    "hybrid_probability",
+    "hybrid_share",
+    "examples_per_second",
+    "validation",
+)
 
 
 class CurveCallback(TrainerCallback):
-    """Adds mode, hybrid probability, speed and what validation found to each step's log, and shows progress."""
+    """Adds hybrid probability and share, speed and what validation found to each step's log, and shows progress."""
 
     def __init__(self, plan: StepPlan[Any, Any], watch: Watch) -> None:
         """Follow a training on `plan`, after `watch` has seen the step."""
@@ -35,14 +42,15 @@ class CurveCallback(TrainerCallback):
         entry = state.log_history[-1]
         if "loss" not in entry or self._bar is None:
             return
-        settings, step = self._plan.settings, int(state.global_step)
+        plan, step = self._plan, int(state.global_step)
+        modes = plan.modes_of(step)
         now = time.perf_counter()
-        entry["hybrid_probability"] = hybrid_probability(settings.schedule, step, settings.n_steps)
-        entry["mode"] = self._plan.mode(step)
-        entry["examples_per_second"] = settings.batch_size / (now - self._started)
+        entry["hybrid_probability"] = plan.hybrid_probability(step)
+        entry["hybrid_share"] = sum(mode != "text" for mode in modes) / len(modes)
+        entry["examples_per_second"] = plan.settings.batch_size / (now - self._started)
         entry["validation"] = self._watch.scores.get(step)
         self._started = now
-        shown = {"loss": f"{entry['loss']:.3f}", "mode": entry["mode"]}
+        shown = {"loss": f"{entry['loss']:.3f}", "mode": "+".join(sorted(set(modes)))}
         if self._watch.scores:
             best = self._watch.best_step
             shown[self._watch.settings.name] = f"{self._watch.scores[best]:.4f} (step {best})"

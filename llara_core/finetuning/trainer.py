@@ -131,6 +131,16 @@ class HybridTrainer(Trainer):
             )
         return loss
 
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Tensor], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        """Add a micro-batch's gradients; where the curriculum trains the projector alone, all others are forgotten."""
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if self._objective.plan.trains_projector_alone(self.state.global_step + 1):
+            for weight in self._objective.beside_the_projector():
+                weight.grad = None  # so that neither clipping counts it nor AdamW moves it
+        return loss
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW in the objective's groups."""
         if self.optimizer is None:

@@ -21,6 +21,7 @@ from llara_core.objectives.objective import Objective, Sources
 from llara_core.objectives.registry import build_objective, layers_read
 from llara_core.params.base import Section
 from llara_core.params.params import Params
+from llara_core.prompting.chat import ChatFrame, chat_frame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
@@ -57,8 +58,8 @@ class Tuned:
 def tuning_fingerprint(params: Params, artifacts: Sequence[Path]) -> str:
     """Digest of all that decides the tuned weights: params, `artifacts`, the base model, code and libraries."""
     sections: list[Section] = [params.selected_llm, params.split, params.candidates.popularity, params.prompt]
-    sections += [params.selected_dataset.nouns, params.projector, params.lora, params.curriculum, params.train]
-    sections += [params.selected_objective]
+    sections += [params.selected_dataset.nouns, params.projector, params.fusion, params.lora, params.curriculum]
+    sections += [params.train, params.selected_objective]
     settings = {
         "seed": params.seed,
         "lists": [params.candidates.size, params.candidates.negatives],
@@ -93,8 +94,8 @@ def tune(
         tables,
         recommender.to(choose_device()).eval(),
         lambda: base.hybrid,
-        PromptWriter.of(params.prompt, params.selected_dataset.nouns, tables.items.titles_by_id),
-        PromptEncoder(tokenizer, max_length),
+        PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, tables.items.titles_by_id),
+        PromptEncoder(tokenizer, max_length, chat_frame(tokenizer) if params.prompt.form == "chat" else None),
     )
     objective = build_objective(params.train.objective.name, sources)
     validation = recipe.validation
@@ -112,7 +113,7 @@ def tune(
     watch.restore_best()
     curve = [entry for entry in trainer.state.log_history if "loss" in entry]
     made_from = embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest}
-    manifest = _manifest(params, objective, watch.best_step, made_from)
+    manifest = _manifest(params, sources.encoder.frame, objective, watch.best_step, made_from)
     found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
     report = {**_counts(objective, base.hybrid, len(curve)), "validation": {objective.watched: found}}
     return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
@@ -139,18 +140,22 @@ class _Base:
         llm = self.adapted.get_base_model()
         if self._params.train.gradient_checkpointing:
             llm.gradient_checkpointing_enable()
-        return build_hybrid(llm, self._embeddings.vectors, self._params.projector.hidden)
+        return build_hybrid(llm, self._embeddings.vectors, self._params.projector, self._params.fusion)
 
 
-def _manifest(params: Params, objective: Objective[Any], last_step: int, made_from: Lineage) -> AdapterManifest:
+def _manifest(
+    params: Params, chat: ChatFrame | None, objective: Objective[Any], last_step: int, made_from: Lineage
+) -> AdapterManifest:
     return AdapterManifest(
         llm=params.selected_llm,
         objective=params.train.objective.name,
         layers=layers_read(objective.recipe),
         prompt=params.prompt,
+        chat=chat,
         nouns=params.selected_dataset.nouns,
         history_length=params.split.history_length,
-        projector_hidden=params.projector.hidden,
+        projector=params.projector,
+        fusion=params.fusion,
         modes=objective.plan.modes_until(last_step),
         made_from={**made_from, "llm": llm_digest(params.selected_llm)},
     )
@@ -159,7 +164,7 @@ def _manifest(params: Params, objective: Objective[Any], last_step: int, made_fr
 def _first_step(objective: Objective[Any]) -> int:
     """The first step in the mode by which weights are chosen, and which those that are chosen must know."""
     plan = objective.plan
-    return next(step for step in range(1, plan.settings.n_steps + 1) if plan.mode(step) == plan.last_mode)
+    return next(step for step in range(1, plan.settings.n_steps + 1) if plan.last_mode in plan.modes_of(step))
 
 
 def _counts(objective: Objective[Any], hybrid: HybridCausalLM, steps: int) -> dict[str, Any]:
@@ -167,7 +172,7 @@ def _counts(objective: Objective[Any], hybrid: HybridCausalLM, steps: int) -> di
     return {
         "steps": steps,
         "examples": steps * plan.settings.batch_size,
-        "steps_by_mode": dict(Counter(sorted(plan.mode(step) for step in range(1, steps + 1)))),
+        "examples_by_mode": dict(Counter(sorted(mode for step in range(1, steps + 1) for mode in plan.modes_of(step)))),
         "trainable_parameters": {
             "lora": sum(p.numel() for p in hybrid.llm.parameters() if p.requires_grad),
             "projector": sum(p.numel() for p in hybrid.projector.parameters()),

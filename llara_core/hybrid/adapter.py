@@ -19,12 +19,15 @@ from llara_core.errors import ArtifactError, ParamsError
 from llara_core.hybrid.base_llm import name_of
 from llara_core.hybrid.lora_linear import LoraLinear
 from llara_core.hybrid.model import HybridCausalLM
-from llara_core.hybrid.projector import Projector
+from llara_core.hybrid.projector import Projector, build_projector
 from llara_core.params.base import PositiveInt, Section
 from llara_core.params.datasets import Nouns
 from llara_core.params.loading import describe_problems
 from llara_core.params.objectives import ObjectiveName
+from llara_core.params.projector import Fusion
+from llara_core.params.projector import Projector as ProjectorParams
 from llara_core.params.sections import Llm, Lora, Prompt
+from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.segments import Mode, latest_mode
 from llara_core.runtime.files import write_json
 from llara_core.runtime.seal import require_seal, seal
@@ -44,9 +47,11 @@ class AdapterManifest(Section):
     objective: ObjectiveName
     layers: PositiveInt | None
     prompt: Prompt
+    chat: ChatFrame | None
     nouns: Nouns
     history_length: PositiveInt
-    projector_hidden: PositiveInt
+    projector: ProjectorParams
+    fusion: Fusion
     modes: list[Mode]
     made_from: Lineage
 
@@ -100,13 +105,15 @@ def _linear_names(llm: PreTrainedModel) -> list[str]:
     return sorted({name.rsplit(".", 1)[-1] for name in linear})
 
 
-def build_hybrid(llm: PreTrainedModel, item_embeddings: np.ndarray, hidden: int) -> HybridCausalLM:
+def build_hybrid(
+    llm: PreTrainedModel, item_embeddings: np.ndarray, projector: ProjectorParams, fusion: Fusion
+) -> HybridCausalLM:
     """Join a language model with a fresh projector, sized to its token embeddings, on the language model's device."""
     tokens = llm.get_input_embeddings().weight
     vectors = torch.from_numpy(item_embeddings)
-    projector = Projector(item_embeddings.shape[1], hidden, tokens.shape[1])
-    projector.calibrate(vectors[1:], float(tokens.detach().float().square().mean().sqrt()))
-    return HybridCausalLM(llm, projector, vectors).to(tokens.device)
+    fresh = build_projector(projector, fusion, item_embeddings.shape[1], tokens.shape[1])
+    fresh.calibrate(vectors[1:], float(tokens.detach().float().square().mean().sqrt()))
+    return HybridCausalLM(llm, fresh, fusion.kind, vectors).to(tokens.device)
 
 
 def save_adapter(
@@ -170,7 +177,7 @@ def load_adapter(
         config._register_custom_module({nn.Linear: LoraLinear})
         adapted = peft.PeftModel.from_pretrained(llm, str(folder), config=config)
         _require_exactly(folder / _LORA, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector_hidden)
+        model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector, manifest.fusion)
         model.projector.load_state_dict(load_file(folder / _PROJECTOR))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: not a usable adapter: {str(error).splitlines()[0]}") from error

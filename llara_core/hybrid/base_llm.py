@@ -111,8 +111,8 @@ def _hub_snapshot(llm: HubLlm) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        # Neither pickled weights nor code: only what safetensors and JSON can say.
-        patterns = ["*.safetensors", "*.json", "tokenizer.model"]
+        # Neither pickled weights nor code: only what safetensors and JSON can say, and words for a sandbox to fill in.
+        patterns = ["*.safetensors", "*.json", "tokenizer.model", "chat_template.jinja"]
         return Path(snapshot_download(llm.id, revision=llm.revision, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(

@@ -8,7 +8,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from llara_core.hybrid.batching import IGNORED
 from llara_core.hybrid.projector import Projector
-from llara_core.hybrid.splice import splice
+from llara_core.hybrid.splice import add_at_slots, splice
+from llara_core.params.projector import FusionKind
 
 
 class HybridCausalLM(nn.Module):
@@ -17,9 +18,10 @@ class HybridCausalLM(nn.Module):
     The recommender's item embeddings are a constant; the projector and whatever `llm` leaves trainable are learnt.
     """
 
-    def __init__(self, llm: PreTrainedModel, projector: Projector, item_embeddings: Tensor) -> None:
+    def __init__(self, llm: PreTrainedModel, projector: Projector, fusion: FusionKind, item_embeddings: Tensor) -> None:
         """Join the parts; item_embeddings [n + 1, D] has a row per item id."""
         super().__init__()
+        self.fusion = fusion
         self.llm = llm
         self.projector = projector
         self.register_buffer("item_embeddings", item_embeddings, persistent=False)
@@ -30,7 +32,8 @@ class HybridCausalLM(nn.Module):
         tokens = self.llm.get_input_embeddings()(input_ids)
         if not len(slot_items):
             return tokens
-        return splice(tokens, slot_mask, self.projector(self.item_embeddings[slot_items]))
+        join = add_at_slots if self.fusion in ("add", "gate") else splice
+        return join(tokens, slot_mask, self.projector.at_slots(self.item_embeddings[slot_items], slot_mask))
 
     def backbone(self, **inputs: object) -> BaseModelOutputWithPast:
         """Run the transformer without its vocabulary head, in which most of a short answer's time would go."""

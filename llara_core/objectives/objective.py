@@ -63,11 +63,16 @@ class Objective(ABC, Generic[Example]):
 
     @abstractmethod
     def rates(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Everything that is trained, in groups, with each group's learning rate."""
+        """Everything that is trained, in groups, with each group's learning rate: LoRA's, the projector's, others."""
 
     @abstractmethod
     def validate(self) -> float:
         """Measure the model on validation, in evaluation mode; higher is better."""
+
+    def beside_the_projector(self) -> list[nn.Parameter]:
+        """All that is trained but the projector."""
+        lora, _, *others = self.rates()
+        return [weight for weights, _ in (lora, *others) for weight in weights]
 
     @property
     def head(self) -> Mapping[str, Tensor]:

@@ -1,12 +1,13 @@
 """Steps of prompts with candidates: who is asked, among which candidates, in the words of which template."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
 import numpy as np
 
 from llara_core.errors import DataError
-from llara_core.objectives.step_plan import Example, StepPlan, StepSettings, step_settings
+from llara_core.objectives.step_plan import Example, Planned, StepPlan, StepSettings, step_settings
 from llara_core.params.objectives import Recipe
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
@@ -80,8 +81,8 @@ class PromptPlan(StepPlan[Question, Example]):
         _, chosen = self._choose(step)
         return Examples(self._examples.rows[chosen], self._examples.positions[chosen])
 
-    def _draw_step(self, step: int) -> list[Question]:
-        passes, chosen = self._choose(step)
+    def _draw_step(self, step: int) -> list[Planned[Question]]:
+        (passes, chosen), modes = self._choose(step), self.modes_of(step)
         settings, sequences = self.settings, self._sequences
         batch = self.examples_of(step)
         goals = targets(sequences, batch)
@@ -93,8 +94,8 @@ class PromptPlan(StepPlan[Question, Example]):
         templates = random_integers(words, len(self._writer.templates))
         shown = histories(sequences, batch, settings.history_length)
         items = np.column_stack([shown, candidates, goals])
-        lengths = self._template_lengths[templates] + self._listed_lengths(items, self.mode(step))
-        return [
+        lengths = self._template_lengths[templates] + self._listed_lengths(items, modes)
+        questions = [
             Question(
                 int(templates[i]),
                 shown[i][shown[i] != PADDING_ID].tolist(),
@@ -102,15 +103,24 @@ class PromptPlan(StepPlan[Question, Example]):
                 int(goals[i]),
                 f"the prompt for item {batch.positions[i] + 1} of user {sequences.user_ids[batch.rows[i]]}",
             )
-            for i in np.argsort(lengths, kind="stable")
+            for i in range(len(chosen))
         ]
+        return [Planned(questions[i], modes[i]) for i in np.argsort(lengths, kind="stable")]
 
-    def _listed_lengths(self, items: np.ndarray, mode: Mode) -> np.ndarray:
-        """[B] tokens of items [B, N] as the prompt shows them, each with one for what divides it from the next."""
+    def _listed_lengths(self, items: np.ndarray, modes: Sequence[Mode]) -> np.ndarray:
+        """[B] tokens of items [B, N] as prompts of `modes` [B] show them, each with one that divides it from the next.
+
+        Padding has none.
+        """
         used, places = np.unique(items, return_inverse=True)
-        titles = [1 if mode == "id" else len(self._encoder.encode_answer(self._writer.answer(int(i)))) for i in used]
-        lengths = np.where(used == PADDING_ID, 0, np.array(titles) + (mode != "text"))
-        return lengths[places].reshape(items.shape).sum(axis=1)
+        lengths = {mode: self._shown_lengths(used, mode) for mode in set(modes)}
+        rows = zip(modes, places.reshape(items.shape), strict=True)
+        return np.array([lengths[mode][row].sum() for mode, row in rows])
+
+    def _shown_lengths(self, items: np.ndarray, mode: Mode) -> np.ndarray:
+        titles = [1 if mode == "id" else len(self._encoder.encode_answer(self._writer.answer(int(i)))) for i in items]
+        has_slot_behind = mode != "text" and self._writer.fusion == "append"
+        return np.where(items == PADDING_ID, 0, np.array(titles) + has_slot_behind)
 
     def _template_length(self, template: int) -> int:
         """Tokens of a prompt of one and the same item: only the template makes a difference."""

@@ -2,7 +2,8 @@
 
 import difflib
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -72,14 +73,18 @@ def _describe(details: ErrorDetails, location: tuple[int | str, ...]) -> list[st
     return [f"{path} {message}, got {value!r}"]
 
 
+_TAGGED = {"llms": 2, "datasets": 2, "curriculum": 1, "projector": 1}
+"""Sections that are one of several kinds, and at which place of a location the kind stands."""
+
+
 def _dotted(location: tuple[int | str, ...]) -> str:
-    """`("llms", "x", "folder", "path")` → `llms.x.path`: a union's tag, which comes third, is no key of the file.
+    """`("llms", "x", "folder", "path")` → `llms.x.path`: a union's tag is no key of the file.
 
     Nor is the type by which a free value, such as an encoder's option, was read.
     """
     parts = list(location)
-    if location and location[0] in ("llms", "datasets") and len(parts) > 3:
-        del parts[2]
+    if parts and (place := _TAGGED.get(str(parts[0]), len(parts))) < len(parts):
+        del parts[place]
     if parts[-1:] == ["float"]:
         del parts[-1]
     text = ""
@@ -88,12 +93,21 @@ def _dotted(location: tuple[int | str, ...]) -> str:
     return text or "the file"
 
 
+def _tags(kind: type[BaseModel]) -> set[str]:
+    """Return the names by which a section of one of several kinds is known."""
+    return {name for field in kind.model_fields.values() for name in get_args(field.annotation)}
+
+
 def _suggestion(location: tuple[int | str, ...]) -> str:
     model: Any = Params
     for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        if isinstance(model, UnionType):  # the part is the kind
+            model = next(kind for kind in get_args(model) if part in _tags(kind))
+        elif part in getattr(model, "model_fields", {}):
+            model = model.model_fields[part].annotation
+        else:
             return ""
-        model = annotation
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return ""
     close = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -5,17 +5,17 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from llara_core.params.base import Section, Seed
+from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Dataset
 from llara_core.params.objectives import Objectives, Recipe
+from llara_core.params.projector import Fusion, Projector
 from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
     Baselines,
     Candidates,
-    Curriculum,
     Eval,
     Llm,
     Lora,
-    Projector,
     Prompt,
     Selector,
     Split,
@@ -39,6 +39,7 @@ class Params(Section):
     baselines: Baselines | None
     prompt: Prompt
     projector: Projector
+    fusion: Fusion
     lora: Lora
     curriculum: Curriculum
     objectives: Objectives
@@ -71,6 +72,7 @@ class Params(Section):
         if problems := [
             *_unknown_selections(self),
             *_window_problems(self),
+            *_prompt_problems(self),
             *_eval_problems(self),
         ]:
             raise ValueError("\n".join(problems))
@@ -101,6 +103,26 @@ def _window_problems(params: Params) -> list[str]:
             )
         if (needed := entry.encoder.options.needed_history) > shown:
             problems.append(f"recommenders.{name}.encoder.context must be ≤ split.history_length {shown}, got {needed}")
+    return problems
+
+
+def _prompt_problems(params: Params) -> list[str]:
+    problems = []
+    if params.prompt.mode == "id" and params.fusion.kind != "append":
+        problems.append(
+            "fusion.kind must be append for prompt.mode id, which shows no titles that a behavioural token could be "
+            f"joined with, got {params.fusion.kind}"
+        )
+    if params.prompt.mode == "text" and params.curriculum.schedule != "text_only":
+        problems.append(
+            "curriculum.schedule must be text_only for prompt.mode text, which has no behavioural tokens to come in, "
+            f"got {params.curriculum.schedule}"
+        )
+    if params.prompt.form == "chat" and params.train.objective.name == "stream":
+        problems.append(
+            "prompt.form must be raw for train.objective.name stream, which reads a history without any question, got "
+            "chat"
+        )
     return problems
 
 

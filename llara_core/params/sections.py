@@ -1,10 +1,9 @@
 """The sections of params.yaml. No field has a default: DVC tracks params.yaml, not this code."""
 
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from llara_core.params.base import (
     BareName,
@@ -20,6 +19,7 @@ from llara_core.params.base import (
     Sha256,
 )
 from llara_core.params.objectives import ObjectiveChoice
+from llara_core.params.templates import Templates
 
 
 class Selector(Section):
@@ -141,24 +141,6 @@ class FolderLlm(Section):
 Llm = Annotated[PackagedLlm | HubLlm | FolderLlm, Field(discriminator="source")]
 
 
-def _require_bare_placeholders(template: str) -> str:
-    """Refuse what `str.format` would do beyond putting words in: attributes, indexes, conversions, formats."""
-    required, optional = ("history", "candidates"), ("n_candidates", "item", "items", "consumed")
-    expected = f"must use only the placeholders {', '.join(f'{{{name}}}' for name in (*required, *optional))}, bare"
-    try:
-        fields = [field for field in Formatter().parse(template) if field[1] is not None]
-    except ValueError as error:
-        raise ValueError(f"{expected}, got {template!r} ({error})") from error
-    for _, name, form, conversion in fields:
-        if name not in (*required, *optional) or form or conversion:
-            found = f"{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
-            raise ValueError(f"{expected}, got {{{found}}}")
-    for name in required:
-        if (count := [field[1] for field in fields].count(name)) != 1:
-            raise ValueError(f"must contain {{{name}}} once, got {count} times")
-    return template
-
-
 Mode = Literal["hybrid", "text", "id"]
 """How a prompt shows its items: by title and behavioural token, by title alone, or by behavioural token alone."""
 
@@ -166,18 +148,14 @@ Mode = Literal["hybrid", "text", "id"]
 class Prompt(Section):
     """Prompt texts. A template uses {history} and {candidates}, and may use {n_candidates} and the nouns.
 
-    `mode` is how prompts with behavioural tokens show an item: by title and token (`hybrid`), or by token alone (`id`).
+    `mode` is how prompts with behavioural tokens show an item: by title and token (`hybrid`), or by token alone (`id`);
+    with `text` there are none. `form`: templates alone (`raw`), or as a message in the tokenizer's chat template.
     """
 
-    mode: Literal["hybrid", "id"]
+    mode: Mode
+    form: Literal["raw", "chat"]
     separator: Name
-    templates: Annotated[list[Annotated[Name, AfterValidator(_require_bare_placeholders)]], Field(min_length=1)]
-
-
-class Projector(Section):
-    """SR2LLM: the map from recommender embeddings into the language model's input space."""
-
-    hidden: PositiveInt
+    templates: Templates
 
 
 class Lora(Section):
@@ -187,13 +165,6 @@ class Lora(Section):
     alpha: PositiveInt
     dropout: Dropout
     targets: Literal["all-linear"] | list[Name]
-
-
-class Curriculum(Section):
-    """How often the objective's examples are passed over, `epochs`, and how hybrid ones come in."""
-
-    schedule: Literal["linear", "hybrid_only", "text_only"]
-    epochs: PositiveInt
 
 
 class Train(Section):

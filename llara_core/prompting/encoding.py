@@ -6,10 +6,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from llara_core.errors import ModelError
+from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.prefixes import opening_and_going_on
-from llara_core.prompting.segments import ItemSlot, Segment, Text
+from llara_core.prompting.segments import FusedTitle, ItemSlot, LineEnd, Segment, Text, merge_texts
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding
     from transformers import PreTrainedTokenizerBase
 
 
@@ -34,10 +36,15 @@ class PromptEncoder:
     A prompt's first text is encoded as the tokenizer does it, and so as the model was trained. Every later one goes on
     where another text or a slot ended: it gets neither the space that SentencePiece tokenizers put before a text, nor
     special tokens. Words in a text that look like a special token are only words.
+
+    In a chat a prompt goes on where the frame's beginning ended, whose special tokens are some.
+
+    Attributes:
+        frame: of a chat, in which every prompt stands; None: prompts stand alone.
     """
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> None:
-        """Take the tokenizer and the longest prompt (tokens) that the model can read.
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", max_length: int, frame: ChatFrame | None = None) -> None:
+        """Take the tokenizer, the longest prompt (tokens) that the model can read, and a chat's frame.
 
         Raises:
             ModelError: the tokenizer isn't one of the `tokenizers` library, has no end-of-text token, or no token that
@@ -55,9 +62,11 @@ class PromptEncoder:
             raise ModelError(f"{tokenizer.name_or_path}: the tokenizer must have an end-of-text token, got none")
         self.eos_id = int(tokenizer.eos_token_id)
         self.stop_ids = [self.eos_id, *_line_ends(tokenizer)]
-        self._bos = [tokenizer.bos_token_id] if _starts_with_bos(tokenizer) else []
+        self.frame = frame
+        self._before, self._lead, self._after = _surroundings(tokenizer, frame)
         self._opening, self._going_on = opening_and_going_on(tokenizer.backend_tokenizer)
         self._piece = lru_cache(maxsize=1 << 16)(self._ids)
+        self._fused_piece = lru_cache(maxsize=1 << 16)(self._fused)
 
     def encode(self, segments: Sequence[Segment], name: str = "a prompt") -> EncodedPrompt:
         """Encode a prompt, which `name` names in errors.
@@ -65,43 +74,63 @@ class PromptEncoder:
         Raises:
             ModelError: it is longer than the model can read.
         """
+        return self.encode_marked(segments, name)[0]
+
+    def encode_marked(self, segments: Sequence[Segment], name: str = "a prompt") -> tuple[EncodedPrompt, list[int]]:
+        """Encode a prompt, and return the places of its single slots and line ends too, at which it can be asked.
+
+        Raises:
+            ModelError: it is longer than the model can read, or the tokenizer has no token for a line's end.
+        """
         # Between slots stand a title and words of a template, which come again; a whole prompt doesn't.
         ids_of = self._piece if len(segments) > 1 else self._ids
-        ids, mask, items = list(self._bos), [False] * len(self._bos), []
-        for segment in segments:
-            if isinstance(segment, ItemSlot):
-                ids.append(self.filler_id)
-                mask.append(True)
-                items.append(segment.item_id)
-            else:
-                piece = ids_of(segment.text, len(ids) == len(self._bos))
-                ids += piece
-                mask += [False] * len(piece)
+        ids, mask, items, marks = list(self._before), [False] * len(self._before), list[int](), list[int]()
+        for segment in merge_texts([Text(self._lead), *segments]) if self._lead else segments:
+            opens = len(ids) == len(self._before) and not (self.frame and self.frame.before)
+            match segment:
+                case Text():
+                    piece = ids_of(segment.text, opens)
+                    ids += piece
+                    mask += [False] * len(piece)
+                case FusedTitle():
+                    piece, is_title = self._fused_piece(segment.text, segment.start, opens)
+                    ids += piece
+                    mask += is_title
+                    items += [segment.item_id] * sum(is_title)
+                case ItemSlot():
+                    marks.append(len(ids))
+                    ids.append(self.filler_id)
+                    mask.append(True)
+                    items.append(segment.item_id)
+                case LineEnd():
+                    marks.append(len(ids))
+                    ids.append(self._line_end())
+                    mask.append(False)
+        ids += self._after
+        mask += [False] * len(self._after)
         if len(ids) > self.max_length:
             raise ModelError(
                 f"{name} must have ≤ {self.max_length} tokens for this model, got {len(ids)}; lower "
                 "split.history_length or candidates.size, or shorten prompt.templates"
             )
-        return EncodedPrompt(ids, mask, items)
+        return EncodedPrompt(ids, mask, items), marks
 
-    def without_slots(self, prompt: EncodedPrompt) -> EncodedPrompt:
-        """Put the token of a line's end where the slots are.
-
-        Raises:
-            ModelError: the tokenizer has none.
-        """
+    def _line_end(self) -> int:
         line_end = self._piece("\n", False)
         if not line_end:
             raise ModelError(
                 f"{self._tokenizer.name_or_path}: the tokenizer must have a token for a line's end, got none"
             )
-        pairs = zip(prompt.input_ids, prompt.slot_mask, strict=True)
-        ids = [line_end[-1] if is_slot else token for token, is_slot in pairs]
-        return EncodedPrompt(ids, [False] * len(ids), [])
+        return line_end[-1]
 
     def encode_answer(self, answer: Text) -> list[int]:
-        """Token ids of an answer, which goes on behind a prompt, with the end-of-text token that closes it."""
-        return [*self._piece(answer.text, False), self.eos_id]
+        """Token ids of an answer, which goes on behind a prompt, with the end-of-text token that closes it.
+
+        Its first space is left out where a chat's frame ends in one, or in a line's end, already.
+        """
+        has_space = self.frame is not None and self.frame.after[-1:].isspace()
+        text = answer.text.removeprefix(" ") if has_space else answer.text
+        return [*self._piece(text, False), self.eos_id]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the first line of generated tokens up to the end-of-text token, without surrounding space."""
@@ -110,8 +139,26 @@ class PromptEncoder:
         return str(text).partition("\n")[0].strip()
 
     def _ids(self, text: str, opens: bool) -> tuple[int, ...]:
-        tokenizer = self._opening if opens else self._going_on
-        return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+        return tuple(self._encoded(text, opens).ids)
+
+    def _fused(self, text: str, start: int, opens: bool) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        """Ids of a text, and which of them hold any of what begins at character `start`."""
+        encoded = self._encoded(text, opens)
+        return tuple(encoded.ids), tuple(end > start for _, end in encoded.offsets)
+
+    def _encoded(self, text: str, opens: bool) -> "Encoding":
+        return (self._opening if opens else self._going_on).encode(text, add_special_tokens=False)
+
+
+def _surroundings(tokenizer: "PreTrainedTokenizerBase", frame: ChatFrame | None) -> tuple[list[int], str, list[int]]:
+    """Return the ids before a prompt, the spaces with which its first text begins, and the ids behind it."""
+    if frame is None:
+        return ([tokenizer.bos_token_id] if _starts_with_bos(tokenizer) else []), "", []
+    opening, going_on = opening_and_going_on(tokenizer.backend_tokenizer)
+    opening.encode_special_tokens = going_on.encode_special_tokens = False
+    before = frame.before.rstrip(" ")  # a space belongs to the word behind it
+    after = going_on.encode(frame.after, add_special_tokens=False).ids
+    return opening.encode(before, add_special_tokens=False).ids, frame.before[len(before) :], after
 
 
 def _filler_token(tokenizer: "PreTrainedTokenizerBase") -> int:

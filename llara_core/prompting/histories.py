@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from llara_core.errors import ModelError
+from llara_core.params.projector import FusionKind
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import ItemSlot, Mode, Segment, Text
+from llara_core.prompting.segments import Mode, Segment, Text, show_item
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,13 @@ class EncodedHistory:
 class HistoryEncoder:
     """Encodes histories of a catalogue, `title ▢ title ▢ …`.
 
-    ▢ is a slot, in text mode the token of a line's end. In id mode it stands alone.
+    ▢ is a slot; in text mode, and where titles' tokens are slots themselves, it is the token of a line's end. In id
+    mode it stands alone.
     """
 
-    def __init__(self, encoder: PromptEncoder, titles: Sequence[str]) -> None:
-        """Take titles by item id; index 0 is padding."""
-        self._encoder = encoder
+    def __init__(self, encoder: PromptEncoder, titles: Sequence[str], fusion: FusionKind) -> None:
+        """Take titles by item id, of which index 0 is padding, and how they and behavioural tokens are joined."""
+        self._encoder, self._fusion = encoder, fusion
         self._titles = titles
         self.lengths = np.array([0, *(len(encoder.encode_answer(Text(title))) for title in titles[1:])])
         """[n + 1] tokens of an item that isn't the first: its title's, and the one behind it."""
@@ -53,7 +55,5 @@ class HistoryEncoder:
             raise ModelError("a history must have at least one item, got an empty one")
         segments: list[Segment] = []
         for item in items:
-            segments += [ItemSlot(int(item))] if mode == "id" else [Text(self._titles[item]), ItemSlot(int(item))]
-        prompt = self._encoder.encode(segments)
-        readouts = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot]
-        return EncodedHistory(self._encoder.without_slots(prompt) if mode == "text" else prompt, readouts)
+            segments += show_item("", self._titles[item], int(item), mode, self._fusion, marked=True)
+        return EncodedHistory(*self._encoder.encode_marked(segments))

@@ -6,6 +6,7 @@ from string import Formatter
 from typing import Self
 
 from llara_core.params.datasets import Nouns
+from llara_core.params.projector import Fusion, FusionKind
 from llara_core.params.sections import Mode, Prompt
 
 
@@ -23,7 +24,45 @@ class ItemSlot:
     item_id: int
 
 
-Segment = Text | ItemSlot
+@dataclass(frozen=True)
+class FusedTitle:
+    """Words that end in an item's title, from character `start` on; each token of the title is a slot of the item."""
+
+    text: str
+    start: int
+    item_id: int
+
+
+@dataclass(frozen=True)
+class LineEnd:
+    """The token of a line's end, behind an item that has no slot of its own, at which the model can be asked."""
+
+
+Segment = Text | ItemSlot | FusedTitle | LineEnd
+
+
+def show_item(
+    before: str, title: str, item_id: int, mode: Mode, fusion: FusionKind, *, marked: bool = False
+) -> list[Segment]:
+    """Return an item's segments, after the words `before` it.
+
+    Args:
+        before: may be empty.
+        title: the item's.
+        item_id: the item's.
+        mode: how it is shown (paper, section 3.2).
+        fusion: how a title and a behavioural token are joined in hybrid mode.
+        marked: a token stands behind the item in any case, at which the model can be asked: a line's end where no slot
+            does.
+    """
+    behind: list[Segment] = [LineEnd()] if marked else []
+    if mode == "id":
+        return [Text(before), ItemSlot(item_id)]
+    if mode == "text":
+        return [Text(before + title), *behind]
+    if fusion == "append":
+        return [Text(before + title), ItemSlot(item_id)]
+    return [FusedTitle(before + title, len(before), item_id), *behind]
 
 
 def latest_mode(modes: Sequence[Mode]) -> Mode:
@@ -38,21 +77,25 @@ class PromptWriter:
     Attributes:
         templates: texts with {history} and {candidates}, and perhaps {n_candidates} and the keys of `nouns`.
         separator: stands between the items of a list.
+        fusion: how a title and a behavioural token are joined.
         nouns: what the dataset calls its items.
         titles: by item id; index 0 is padding.
     """
 
     templates: tuple[str, ...]
     separator: str
+    fusion: FusionKind
     nouns: dict[str, str]
     titles: Sequence[str]
 
     @classmethod
-    def of(cls, prompt: Prompt, nouns: Nouns, titles: Sequence[str]) -> Self:
-        """Take texts and nouns from params.yaml's sections, or from an adapter's record of them."""
-        return cls(tuple(prompt.templates), prompt.separator, nouns.model_dump(), titles)
+    def of(cls, prompt: Prompt, fusion: Fusion, nouns: Nouns, titles: Sequence[str]) -> Self:
+        """Take texts, fusion and nouns from params.yaml's sections, or from an adapter's record of them."""
+        return cls(tuple(prompt.templates), prompt.separator, fusion.kind, nouns.model_dump(), titles)
 
-    def compose(self, template: int, history: Sequence[int], candidates: Sequence[int], mode: Mode) -> list[Segment]:
+    def compose(
+        self, template: int, history: Sequence[int], candidates: Sequence[int], mode: Mode, *, marked: bool = False
+    ) -> list[Segment]:
         """Return the prompt's segments; behavioural tokens are slots.
 
         Args:
@@ -60,6 +103,7 @@ class PromptWriter:
             history: item ids, the latest last.
             candidates: item ids in the order in which they are offered.
             mode: how items are shown (paper, section 3.2).
+            marked: a token at which the model can be asked stands behind each item, as in `show_item`.
         """
         lists = {"history": history, "candidates": candidates}
         words = {"n_candidates": str(len(candidates)), **self.nouns}
@@ -67,31 +111,32 @@ class PromptWriter:
         for literal, field, _, _ in Formatter().parse(self.templates[template]):
             segments.append(Text(literal))
             if field in lists:
-                segments += self._listing(lists[field], mode)
+                segments += self._listing(lists[field], mode, marked)
             elif field is not None:
                 segments.append(Text(words[field]))
-        return _merge_texts(segments)
+        return merge_texts(segments)
 
     def answer(self, item_id: int) -> Text:
         """Return what the model should say: the title, after the space that divides it from the prompt."""
         return Text(" " + self.titles[item_id])
 
-    def _listing(self, item_ids: Sequence[int], mode: Mode) -> list[Segment]:
+    def _listing(self, item_ids: Sequence[int], mode: Mode, marked: bool) -> list[Segment]:
         segments: list[Segment] = []
         for index, item_id in enumerate(item_ids):
-            title = "" if mode == "id" else self.titles[item_id]
-            segments.append(Text((self.separator if index else "") + title))
-            if mode != "text":
-                segments.append(ItemSlot(int(item_id)))
+            before, title = self.separator if index else "", self.titles[item_id]
+            segments += show_item(before, title, int(item_id), mode, self.fusion, marked=marked)
         return segments
 
 
-def _merge_texts(segments: list[Segment]) -> list[Segment]:
-    """Join neighbouring texts, so that the tokenizer sees them as one."""
+def merge_texts(segments: list[Segment]) -> list[Segment]:
+    """Join texts with the words behind them, so that the tokenizer sees them as one."""
     merged: list[Segment] = []
     for segment in segments:
-        if isinstance(segment, Text) and merged and isinstance(merged[-1], Text):
-            merged[-1] = Text(merged[-1].text + segment.text)
+        before = merged[-1] if merged else None
+        if isinstance(segment, Text) and isinstance(before, Text):
+            merged[-1] = Text(before.text + segment.text)
+        elif isinstance(segment, FusedTitle) and isinstance(before, Text):
+            merged[-1] = FusedTitle(before.text + segment.text, len(before.text) + segment.start, segment.item_id)
         elif segment != Text(""):
             merged.append(segment)
     return merged

@@ -24,7 +24,7 @@ class Items:
 
     Attributes:
         raw_item_ids: [n] ids of the raw data.
-        titles: [n] non-empty, unique.
+        titles: [n] non-empty, unique, of one line.
         n_train: [n] interactions of the training users.
     """
 
@@ -41,6 +41,10 @@ class Items:
             )
         if pc.any(pc.equal(pc.utf8_length(self.titles), 0)).as_py() or self.titles.null_count:
             raise ArtifactError("items.title must not be empty")
+        # Or a title could end the line, or an answer, that it stands in.
+        broken = self.titles.filter(pc.match_substring_regex(self.titles, r"[\p{C}\p{Zl}\p{Zp}]"))
+        if len(broken):
+            raise ArtifactError(f"items.title must be one line without control characters, got {broken[0].as_py()!r}")
         if (distinct := pc.count_distinct(self.titles).as_py()) != len(self.titles):
             raise ArtifactError(f"items.title must be unique, got {distinct} distinct of {len(self.titles)}")
 

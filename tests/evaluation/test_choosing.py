@@ -11,7 +11,7 @@ from llara_core.objectives.answer.asking import ask
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
-from tests.factories import make_sequences, make_sets
+from tests.factories import APPEND, PROJECTOR, make_sequences, make_sets
 
 # Titles of very different lengths, so that a sum and a mean over tokens choose differently.
 TITLES = ["", *(f"#{item}" + " of the movie" * (item % 3) for item in range(1, 10))]
@@ -32,8 +32,8 @@ def test_the_choice_is_that_of_one_whole_sequence_per_candidate(
 ) -> None:
     torch.manual_seed(0)
     vectors = np.concatenate([item_embeddings, item_embeddings[1:2] + 1])
-    model = build_hybrid(llama, vectors, hidden=6).eval()
-    writer = PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
+    model = build_hybrid(llama, vectors, PROJECTOR, APPEND).eval()
+    writer = PromptWriter.of(params.prompt, params.fusion, params.datasets["ml-100k"].nouns, TITLES)
     prompts = [
         encoder.encode(writer.compose(0, history, row.tolist(), "hybrid"))
         for history, row in zip(HISTORIES, CANDIDATES, strict=True)

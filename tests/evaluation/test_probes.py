@@ -16,7 +16,7 @@ from llara_core.params.sections import FolderLlm, Probe
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
 from tests.evaluation.stored import make_asked
-from tests.factories import make_sequences
+from tests.factories import APPEND, PROJECTOR, make_sequences
 
 ALL: list[Probe] = [
     "text",
@@ -35,9 +35,11 @@ def _manifest(params: Params, objective: str, modes: list[str]) -> AdapterManife
         objective=objective,
         layers=None,
         prompt=params.prompt,
+        chat=None,
         nouns=params.datasets["ml-100k"].nouns,
         history_length=3,
-        projector_hidden=6,
+        projector=PROJECTOR,
+        fusion=APPEND,
         modes=modes,
         made_from={},
     )
@@ -69,7 +71,7 @@ def test_a_stream_cannot_be_asked_without_a_history(params: Params) -> None:
 
 @pytest.fixture
 def tuned(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> Tuned:
-    hybrid = build_hybrid(llama, item_embeddings, hidden=6)
+    hybrid = build_hybrid(llama, item_embeddings, PROJECTOR, APPEND)
     return Tuned(hybrid, *[None] * 8, mode="hybrid")  # type: ignore[list-item, arg-type]
 
 

@@ -25,7 +25,7 @@ from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import ROOT, make_llama
-from tests.factories import make_sequences
+from tests.factories import APPEND, PROJECTOR, make_curriculum, make_sequences
 
 N_ITEMS = 30
 MIN_HISTORY = 3
@@ -33,7 +33,7 @@ MIN_HISTORY = 3
 TITLES = ["", *(f"#{item:02d}" + " of the movie" * (item % 4) for item in range(1, N_ITEMS + 1))]
 SETTINGS = PromptSettings(
     seed=0,
-    schedule="linear",
+    curriculum=make_curriculum("linear"),
     shown="hybrid",
     n_steps=6,
     batch_size=4,
@@ -54,7 +54,7 @@ def make_users() -> Sequences:
 def make_plan(tokenizer: PreTrainedTokenizerBase, **changes: object) -> AnswerPlan:
     """Plan over the training users; changes are of the settings."""
     params, users = load_params(ROOT / "params.yaml"), make_users()
-    writer = PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
+    writer = PromptWriter.of(params.prompt, params.fusion, params.datasets["ml-100k"].nouns, TITLES)
     encoder = PromptEncoder(tokenizer, max_length=1024)
     examples = all_positions(users, "train", MIN_HISTORY)
     return AnswerPlan(users, examples, N_ITEMS, writer, encoder, replace(SETTINGS, **changes))
@@ -66,7 +66,7 @@ def make_model(vocabulary: int, dropout: float = 0.0) -> HybridCausalLM:
     adapted = attach_lora(make_llama(vocabulary), lora, FolderLlm(source="folder", path=Path("x"), dtype="float32"))
     vectors = np.random.default_rng(0).normal(size=(N_ITEMS + 1, 4)).astype(np.float32)
     torch.manual_seed(1)
-    model = build_hybrid(adapted.get_base_model(), vectors, hidden=6)
+    model = build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, APPEND)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:

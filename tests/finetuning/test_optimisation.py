@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.objectives.answer.objective import answer_loss
 from llara_core.objectives.answer.prompts import AnswerPlan
+from tests.factories import make_curriculum
 from tests.finetuning import reference
 from tests.finetuning.reference import Example, Optimisation, rate_factor
 from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer, trained
@@ -53,7 +54,7 @@ class _Reference:
 def expected(tokenizer: PreTrainedTokenizerFast) -> _Reference:
     plan = make_plan(tokenizer, n_steps=N_STEPS)
     steps = _steps(plan)
-    assert {(plan.mode(step) == "hybrid") for step in range(1, N_STEPS + 1)} == {True, False}
+    assert {mode for step in range(1, N_STEPS + 1) for mode in plan.modes_of(step)} == {"hybrid", "text"}
     # Micro-batches with different numbers of answer tokens: a mean of their means would be another loss.
     assert any(sum(len(a) for _, a in step[:2]) != sum(len(a) for _, a in step[2:]) for step in steps)
     model = make_model(len(tokenizer))
@@ -93,14 +94,19 @@ def test_each_group_has_its_learning_rate_in_each_step(tmp_path: Path, tokenizer
     assert seen.sizes == [sum(p.numel() for p in trained(model).values()) - projector, projector]
 
 
-def test_the_curve_tells_mode_and_probability_of_each_step(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    plan = make_plan(tokenizer, n_steps=4)
+@pytest.mark.parametrize("drawn_per", ["batch", "example"])
+def test_the_curve_tells_what_share_of_each_step_was_to_be_hybrid_and_was(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, drawn_per: str
+) -> None:
+    plan = make_plan(tokenizer, n_steps=4, curriculum=make_curriculum("linear", drawn_per))
     trainer = make_trainer(make_model(len(tokenizer)), plan, make_recipe(), tmp_path / "run")
     trainer.train()
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
     assert [entry["hybrid_probability"] for entry in logs] == [0.25, 0.5, 0.75, 1.0]
-    modes = ["hybrid" if plan[(step - 1) * 4][0].slot_items else "text" for step in (1, 2, 3, 4)]
-    assert [entry["mode"] for entry in logs] == modes
+    shares = [sum(bool(plan[index][0].slot_items) for index in range(start, start + 4)) / 4 for start in (0, 4, 8, 12)]
+    assert [entry["hybrid_share"] for entry in logs] == shares
+    assert len(set(shares)) > 1
+    assert drawn_per == "example" or set(shares) <= {0, 1}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -108,7 +114,7 @@ def test_the_validation_loss_is_the_mean_per_token_without_dropout(
     tokenizer: PreTrainedTokenizerFast, batch_size: int
 ) -> None:
     model = make_model(len(tokenizer), dropout=0.5)
-    plan = make_plan(tokenizer, n_steps=2, schedule="hybrid_only")
+    plan = make_plan(tokenizer, n_steps=2, curriculum=make_curriculum("hybrid_only"))
     examples = [plan[i] for i in range(8)]
     assert len({len(answer) for _, answer in examples}) > 1
     expected = reference.mean_loss(model.eval(), examples).item()

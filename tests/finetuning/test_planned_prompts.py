@@ -8,7 +8,8 @@ from scipy import stats
 from transformers import PreTrainedTokenizerFast
 
 from llara_core.objectives.answer.prompts import AnswerPlan
-from llara_core.objectives.curriculum import is_hybrid
+from llara_core.objectives.curriculum import hybrid_examples
+from tests.factories import make_curriculum
 from tests.finetuning.runs import MIN_HISTORY, N_ITEMS, TITLES, Shown, make_plan, make_users, read_back
 
 N_EXAMPLES = 6 * (10 - MIN_HISTORY)  # six users of ten items
@@ -40,7 +41,7 @@ def _owner(shown: Shown, length: int) -> tuple[list[int], int] | None:
 def test_a_prompt_shows_a_training_user_s_history_and_asks_for_what_came_next(
     tokenizer: PreTrainedTokenizerFast, schedule: str, length: int
 ) -> None:
-    plan = make_plan(tokenizer, schedule=schedule, history_length=length)
+    plan = make_plan(tokenizer, curriculum=make_curriculum(schedule), history_length=length)
     for shown in _read(tokenizer, plan):
         assert _owner(shown, length) is not None, shown
 
@@ -84,7 +85,7 @@ def test_the_target_stands_at_every_place_equally_often(tokenizer: PreTrainedTok
 
 
 def test_each_slot_stands_behind_its_title(tokenizer: PreTrainedTokenizerFast) -> None:
-    plan = make_plan(tokenizer, schedule="hybrid_only")
+    plan = make_plan(tokenizer, curriculum=make_curriculum("hybrid_only"))
     for i in range(len(plan)):
         prompt, _ = plan[i]
         shown = read_back(tokenizer, plan[i], 5)
@@ -132,7 +133,8 @@ def test_prompts_say_how_many_candidates_there_are(tokenizer: PreTrainedTokenize
 
 def test_the_mode_of_a_step_changes_nothing_but_the_slots(tokenizer: PreTrainedTokenizerFast) -> None:
     hybrid, text, mixed = (
-        _read(tokenizer, make_plan(tokenizer, schedule=schedule)) for schedule in ("hybrid_only", "text_only", "linear")
+        _read(tokenizer, make_plan(tokenizer, curriculum=make_curriculum(schedule)))
+        for schedule in ("hybrid_only", "text_only", "linear")
     )
     # Steps sort their examples by length, in which slots count.
     for start in range(0, len(hybrid), 4):
@@ -144,16 +146,18 @@ def test_the_mode_of_a_step_changes_nothing_but_the_slots(tokenizer: PreTrainedT
 
 def test_steps_are_wholly_hybrid_or_wholly_text_as_the_curriculum_says(tokenizer: PreTrainedTokenizerFast) -> None:
     plan = make_plan(tokenizer, n_steps=20, seed=3)
-    modes = [is_hybrid("linear", step, 20, 3) for step in range(1, 21)]
+    modes = [bool(hybrid_examples(plan.settings.curriculum, step, 20, 4, 3)[0]) for step in range(1, 21)]
     assert len(set(modes)) == 2
     found = [{bool(plan[(step - 1) * 4 + place][0].slot_items) for place in range(4)} for step in range(1, 21)]
     assert found == [{mode} for mode in modes]
-    assert [(plan.mode(step) == "hybrid") for step in range(1, 21)] == modes
+    assert [plan.modes_of(step) for step in range(1, 21)] == [["hybrid" if mode else "text"] * 4 for mode in modes]
 
 
 def test_passes_hold_every_example_once_in_an_order_of_their_own(tokenizer: PreTrainedTokenizerFast) -> None:
+    text_only = make_curriculum("text_only")
+
     def orders(seed: int) -> list[list[tuple[tuple[int, ...], int]]]:
-        plan = make_plan(tokenizer, seed=seed, n_steps=2 * N_EXAMPLES, batch_size=1, schedule="text_only")
+        plan = make_plan(tokenizer, seed=seed, n_steps=2 * N_EXAMPLES, batch_size=1, curriculum=text_only)
         shown = [(tuple(x.history), x.target) for x in _read(tokenizer, plan)]
         return [shown[:N_EXAMPLES], shown[N_EXAMPLES:]]
 

@@ -11,6 +11,8 @@ from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.answer.objective import answer_loss
 from llara_core.objectives.answer.prompts import AnswerPlan
 from llara_core.runtime.checkpoints import latest_checkpoint, load_trainable, save_trainable
+from tests.factories import make_curriculum
+from tests.finetuning.reference import mean_loss
 from tests.finetuning.runs import How, StopAt, make_model, make_plan, make_recipe, make_trainer, trained
 from tests.processes import run_two_processes
 
@@ -53,10 +55,77 @@ def test_resuming_equals_not_stopping(tmp_path: Path, plan: AnswerPlan, how: How
     for name, expected in trained(whole).items():
         assert torch.equal(trained(resumed)[name], expected), name
     curves = [
-        [(entry["step"], entry["loss"], entry["learning_rate"], entry["mode"]) for entry in run.state.log_history[:6]]
+        [
+            (entry["step"], entry["loss"], entry["learning_rate"], entry["hybrid_share"])
+            for entry in run.state.log_history[:6]
+        ]
         for run in (uninterrupted, trainer)
     ]
     assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize("micro_batch_size", [2, 4])
+def test_modes_of_single_examples_train_the_same_after_a_resume(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, size: int, micro_batch_size: int
+) -> None:
+    plan = make_plan(tokenizer, curriculum=make_curriculum("linear", "example"))
+    assert any(len(set(plan.modes_of(step))) == 2 for step in range(1, 7))
+    how = make_recipe(**RATES, checkpoint_every=2, micro_batch_size=micro_batch_size)
+    whole, resumed = make_model(size), make_model(size)
+    make_trainer(whole, plan, how, tmp_path / "whole").train()
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(make_model(size), plan, how, tmp_path / "cut", StopAt(3)).train()
+    make_trainer(resumed, plan, how, tmp_path / "cut").train(
+        resume_from_checkpoint=str(latest_checkpoint(tmp_path / "cut"))
+    )
+    for name, expected in trained(whole).items():
+        assert torch.equal(trained(resumed)[name], expected), name
+
+
+class _Weights(TrainerCallback):
+    """Notes what is trained, after each step, and the norm by which gradients were clipped."""
+
+    def __init__(self, model: HybridCausalLM) -> None:
+        self.model, self.seen = model, [trained(model)]
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        self.seen.append(trained(self.model))
+
+
+def test_in_two_stages_text_trains_lora_then_hybrid_the_projector_alone_then_both(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, size: int
+) -> None:
+    plan = make_plan(tokenizer, curriculum=make_curriculum("two_stage", text=1 / 3, projector=1 / 3))
+    how = make_recipe(**RATES, checkpoint_every=3, weight_decay=0.1)
+    seen = _Weights(make_model(size, dropout=0.1))
+    trainer = make_trainer(seen.model, plan, how, tmp_path / "whole", seen)
+    trainer.train()
+    moved = [
+        {name.startswith("projector.") for name in now if not torch.equal(now[name], before[name])}
+        for before, now in zip(seen.seen, seen.seen[1:], strict=False)
+    ]
+    assert moved == [{False}, {False}, {True}, {True}, {True, False}, {True, False}]
+    # From a checkpoint within the second stage, whose optimiser knows what was learnt before it.
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path / "cut", StopAt(4)).train()
+    resumed = make_model(size, dropout=0.1)
+    make_trainer(resumed, plan, how, tmp_path / "cut").train(
+        resume_from_checkpoint=str(latest_checkpoint(tmp_path / "cut"))
+    )
+    assert all(torch.equal(weight, seen.seen[-1][name]) for name, weight in trained(resumed).items())
+
+
+def test_the_projector_alone_is_clipped_by_its_own_gradient(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, size: int
+) -> None:
+    plan = make_plan(tokenizer, curriculum=make_curriculum("two_stage", text=1 / 6, projector=5 / 6))
+    how, model = make_recipe(lr=1e-9, projector_lr=1e-9, warmup=0.0), make_model(size)
+    trainer = make_trainer(model, plan, how, tmp_path / "run")
+    trainer.train()
+    examples = [plan[i] for i in range(4, 8)]
+    gradients = torch.autograd.grad(mean_loss(model, examples), list(model.projector.parameters()))
+    norm = sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5
+    assert trainer.state.log_history[1]["grad_norm"] == pytest.approx(norm, rel=1e-4)
 
 
 class _Rates(TrainerCallback):

@@ -27,7 +27,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, make_curriculum, make_sequences
 from tests.recommenders.recipes import tiny
 
 Inputs = tuple[Processed, SequentialRecommender, ItemEmbeddings]
@@ -91,7 +91,7 @@ def sources(
     small: Params, inputs: Inputs, llama: LlamaForCausalLM, writer: PromptWriter, encoder: PromptEncoder
 ) -> Sources:
     tables, recommender, embeddings = inputs
-    hybrid = build_hybrid(llama, embeddings.vectors, hidden=6)
+    hybrid = build_hybrid(llama, embeddings.vectors, PROJECTOR, APPEND)
     return Sources(small, tables, recommender, lambda: hybrid, writer, encoder)
 
 
@@ -170,7 +170,7 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     assert {name: made_from[name] for name in ("items", "sequences")} == tables.lineage
     assert made_from["recommender"] == "that"
     assert set(made_from) == {"items", "sequences", "recommender", "embeddings", "llm"}
-    assert tuned.report["steps_by_mode"] == {"hybrid": 3}
+    assert tuned.report["examples_by_mode"] == {"hybrid": tuned.report["examples"]}
     assert tuned.manifest.modes == ["hybrid"]
     found = tuned.report["validation"]["negative_loss"]
     assert found["untuned"] != found["tuned"]
@@ -201,7 +201,8 @@ def test_a_plan_s_settings_are_the_params(
         encoder,
     )
     # Three epochs of five examples in batches of four.
-    assert plan.settings == PromptSettings(9, "hybrid_only", "hybrid", 4, 4, 2, rule, 0.5, 3)
+    curriculum = make_curriculum("hybrid_only", epochs=3)
+    assert plan.settings == PromptSettings(9, curriculum, "hybrid", 4, 4, 2, rule, 0.5, 3)
 
 
 def test_weights_begin_by_the_seed_and_move_by_their_own_rates(small: Params, inputs: Inputs, tmp_path: Path) -> None:
@@ -276,8 +277,13 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params,
         {"candidates": small.candidates.model_copy(update={"negatives": "popularity"})},
         {"candidates": small.candidates.model_copy(update={"popularity": Popularity(smoothing=0.5)})},
         {"prompt": small.prompt.model_copy(update={"separator": "; "})},
+        {"prompt": small.prompt.model_copy(update={"form": "chat"})},
+        {"prompt": small.prompt.model_copy(update={"templates": small.prompt.templates[::-1]})},
         {"datasets": {small.dataset.name: dataset}},
         {"projector": small.projector.model_copy(update={"hidden": 7})},
+        {"projector": PROJECTORS["linear"]},
+        {"fusion": ADD},
+        {"curriculum": make_curriculum("hybrid_only", "example", epochs=small.curriculum.epochs)},
         {"lora": small.lora.model_copy(update={"alpha": 3})},
         {"curriculum": small.curriculum.model_copy(update={"schedule": "text_only"})},
         {"eval": small.eval.model_copy(update={"template": 1})},

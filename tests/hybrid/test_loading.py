@@ -29,6 +29,7 @@ from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm, HubLlm, Lora
 from tests.conftest import make_llama
+from tests.factories import APPEND, PROJECTOR
 
 LINEAGE = {"items": "a", "sequences": "b", "embeddings": "c"}
 CPU = torch.device("cpu")
@@ -264,9 +265,11 @@ def manifest(params: Params, llama_folder: Path) -> AdapterManifest:
         objective="answer",
         layers=None,
         prompt=params.prompt,
+        chat=None,
         nouns=params.datasets["ml-100k"].nouns,
         history_length=10,
-        projector_hidden=6,
+        projector=PROJECTOR,
+        fusion=APPEND,
         modes=["text", "hybrid"],
         made_from=LINEAGE,
     )
@@ -291,7 +294,7 @@ def test_an_adapter_comes_back_and_plain_peft_reads_it(
     if source == "package":
         manifest = manifest.model_copy(update={"llm": params.llms["smollm2-135m"]})
     adapted = attach_lora(llama, LORA.model_copy(update={"targets": targets}), manifest.llm)
-    model = build_hybrid(adapted.get_base_model(), item_embeddings, 6).eval()
+    model = build_hybrid(adapted.get_base_model(), item_embeddings, PROJECTOR, APPEND).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -324,7 +327,12 @@ def test_adapters_of_other_items_or_without_parts_are_refused(
     with pytest.raises(ArtifactError, match="llara.json: no such file"):
         read_manifest(tmp_path, LINEAGE)
     adapted = attach_lora(llama, LORA, manifest.llm)
-    save_adapter(tmp_path, adapted, build_hybrid(adapted.get_base_model(), item_embeddings, 6).projector, manifest)
+    save_adapter(
+        tmp_path,
+        adapted,
+        build_hybrid(adapted.get_base_model(), item_embeddings, PROJECTOR, APPEND).projector,
+        manifest,
+    )
     with pytest.raises(ArtifactError, match="llara.json: was made from other embeddings than those at hand"):
         read_manifest(tmp_path, {**LINEAGE, "embeddings": "those of another recommender"})
     with pytest.raises(ArtifactError, match="llara.json: was made from other sequences than those at hand"):
@@ -344,7 +352,12 @@ def test_an_adapter_with_gaps_is_refused(
     tmp_path: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
 ) -> None:
     adapted = attach_lora(llama, LORA, manifest.llm)
-    save_adapter(tmp_path, adapted, build_hybrid(adapted.get_base_model(), item_embeddings, 6).projector, manifest)
+    save_adapter(
+        tmp_path,
+        adapted,
+        build_hybrid(adapted.get_base_model(), item_embeddings, PROJECTOR, APPEND).projector,
+        manifest,
+    )
     weights = load_file(tmp_path / "adapter_model.safetensors")
     missing = sorted(weights)[3]
     del weights[missing]
@@ -381,7 +394,12 @@ def test_an_adapter_without_its_weights_is_not_looked_for_elsewhere(
     tmp_path: Path, llama: LlamaForCausalLM, item_embeddings: np.ndarray, manifest: AdapterManifest
 ) -> None:
     adapted = attach_lora(llama, LORA, manifest.llm)
-    save_adapter(tmp_path, adapted, build_hybrid(adapted.get_base_model(), item_embeddings, 6).projector, manifest)
+    save_adapter(
+        tmp_path,
+        adapted,
+        build_hybrid(adapted.get_base_model(), item_embeddings, PROJECTOR, APPEND).projector,
+        manifest,
+    )
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
     with pytest.raises(ArtifactError, match="adapter_model.safetensors: no such file"):
         load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
@@ -412,7 +430,7 @@ def test_an_adapter_of_the_lower_layers_fits_the_whole_model_and_leaves_the_rest
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.3)
-    model = build_hybrid(adapted.get_base_model(), item_embeddings, 6)
+    model = build_hybrid(adapted.get_base_model(), item_embeddings, PROJECTOR, APPEND)
     save_adapter(tmp_path, adapted, model.projector, manifest, head={"weight": torch.ones(2, 2)})
     assert load_file(tmp_path / "head.safetensors")["weight"].tolist() == [[1, 1], [1, 1]]
     weights = load_file(tmp_path / "adapter_model.safetensors")

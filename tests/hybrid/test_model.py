@@ -9,12 +9,13 @@ from llara_core.hybrid.batching import IGNORED, pad_examples, pad_prompts
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
+from tests.factories import APPEND, PROJECTOR
 
 
 @pytest.fixture
 def model(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> HybridCausalLM:
     torch.manual_seed(0)
-    return build_hybrid(llama, item_embeddings, hidden=6).eval()
+    return build_hybrid(llama, item_embeddings, PROJECTOR, APPEND).eval()
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from transformers import LlamaForCausalLM
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.hybrid.batching import IGNORED, pad_examples
-from llara_core.hybrid.projector import Projector
+from llara_core.hybrid.projector import Perceptron
 from llara_core.params.sections import FolderLlm, Lora
 from llara_core.prompting.encoding import EncodedPrompt
+from tests.factories import APPEND, PROJECTOR
 
 BASE = FolderLlm(source="folder", path=Path("x"), dtype="float32")
 ATTENTION, MLP = ["q_proj", "k_proj", "v_proj", "o_proj"], ["gate_proj", "up_proj", "down_proj"]
@@ -65,7 +66,7 @@ def test_lora_s_dropout_falls_on_its_own_path_in_training_alone(llama: LlamaForC
 
 
 def test_the_projector_is_linear_gelu_linear() -> None:
-    projector = Projector(1, 2, 1)
+    projector = Perceptron(1, 2, 1)
     with torch.no_grad():
         projector.first.weight.copy_(torch.tensor([[1.0], [-1.0]]))
         projector.first.bias.copy_(torch.tensor([0.0, 0.5]))
@@ -77,7 +78,7 @@ def test_the_projector_is_linear_gelu_linear() -> None:
 
 def test_calibration_divides_by_the_inputs_size_and_clears_biases() -> None:
     torch.manual_seed(0)
-    projector = Projector(2, 3, 4)
+    projector = Perceptron(2, 3, 4)
     before = projector.first.weight.detach().clone()
     projector.calibrate(torch.tensor([[3.0, -3.0], [3.0, 3.0]]), output_rms=0.5)
     assert torch.allclose(projector.first.weight, before / 3)
@@ -91,14 +92,14 @@ def test_a_fresh_projector_gives_tokens_of_the_size_of_words_whatever_the_paddin
 ) -> None:
     vectors = item_embeddings.copy()
     vectors[0] = 1e3
-    model = build_hybrid(llama, vectors, hidden=6)
+    model = build_hybrid(llama, vectors, PROJECTOR, APPEND)
     tokens = model.projector(model.item_embeddings[1:]).square().mean().sqrt().item()
     assert tokens == pytest.approx(llama.get_input_embeddings().weight.square().mean().sqrt().item(), rel=1e-4)
 
 
 @torch.no_grad()
 def test_logits_are_in_single_precision(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> None:
-    model = build_hybrid(llama, item_embeddings, hidden=6)
+    model = build_hybrid(llama, item_embeddings, PROJECTOR, APPEND)
     model.llm.to(torch.bfloat16)
     assert model.head(torch.ones(2, 16, dtype=torch.bfloat16)).dtype == torch.float32
 

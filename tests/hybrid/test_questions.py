@@ -26,7 +26,7 @@ SHOWN = [[7, 8, 9, 3, 1, 2], [4, 9, 5, 4]]  # the last three items before the ta
 
 @pytest.fixture
 def writer(params: Params) -> PromptWriter:
-    return PromptWriter.of(params.prompt, params.datasets["ml-100k"].nouns, TITLES)
+    return PromptWriter.of(params.prompt, params.fusion, params.datasets["ml-100k"].nouns, TITLES)
 
 
 def _ask(writer: PromptWriter, encoder: PromptEncoder, template: int, mode: Mode) -> list[EncodedPrompt]:

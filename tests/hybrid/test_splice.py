@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llara_core.hybrid.projector import Projector
+from llara_core.hybrid.projector import Perceptron
 from llara_core.hybrid.splice import splice
 
 
@@ -45,7 +45,7 @@ def test_a_wrong_number_of_vectors_is_refused() -> None:
 def test_calibrated_tokens_have_the_size_of_word_embeddings() -> None:
     torch.manual_seed(0)
     embeddings = torch.randn(50, 4) * 30
-    projector = Projector(4, 8, 16)
+    projector = Perceptron(4, 8, 16)
     projector.calibrate(embeddings, output_rms=0.1)
     assert projector(embeddings).square().mean().sqrt().item() == pytest.approx(0.1, rel=1e-4)
 
@@ -53,7 +53,7 @@ def test_calibrated_tokens_have_the_size_of_word_embeddings() -> None:
 def test_calibration_projects_a_large_catalogue_in_chunks_with_the_result_of_the_whole() -> None:
     embeddings = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)) * torch.linspace(1, 50, 5000)[:, None]
     torch.manual_seed(0)
-    projector = Projector(4, 8, 16)
+    projector = Perceptron(4, 8, 16)
     vectors, first, last = (
         part.detach().double() for part in (embeddings, projector.first.weight, projector.last.weight)
     )

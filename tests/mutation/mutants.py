@@ -50,6 +50,8 @@ _MODEL = "llara_core/hybrid/model.py"
 _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
 _SPLICE = "llara_core/hybrid/splice.py"
+_SEGMENTS = "llara_core/prompting/segments.py"
+_CHAT = "llara_core/prompting/chat.py"
 _ENCODING = "llara_core/prompting/encoding.py"
 _ANSWERS = "llara_core/objectives/answer/prompts.py"
 _LORA = "llara_core/hybrid/lora_linear.py"
@@ -90,8 +92,10 @@ _STAGE = "stages/candidates.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
-    Mutant(_ANSWERS, "every prompt hybrid", "self.mode(step))", '"hybrid")'),
-    Mutant(_ANSWERS, "mode of the step before", "self.mode(step))", "self.mode(max(step - 1, 1)))"),
+    Mutant(_ANSWERS, "every prompt hybrid", "drawn.candidates, mode)", 'drawn.candidates, "hybrid")'),
+    Mutant(_PLAN, "mode of the step before", "self.modes_of(step)", "self.modes_of(max(step - 1, 1))"),
+    Mutant(_PLAN, "modes of other examples", "Planned(questions[i], modes[i])", "Planned(questions[i], modes[-1 - i])"),
+    Mutant(_PLAN, "all lengths those of the first mode", "lengths[mode][row]", "lengths[modes[0]][row]"),
     Mutant(
         _PLAN, "training on test positions", 'all_positions(sequences, "train",', 'all_positions(sequences, "test",'
     ),
@@ -125,11 +129,17 @@ _EXAMPLES = [
     Mutant(_STEPS, "examples of the step before", "self._step(step + 1)[place]", "self._step(max(step, 1))[place]"),
     Mutant(_STEPS, "curriculum one step late", "self.settings.batch_size + 1)", "self.settings.batch_size)"),
     Mutant(_STEPS, "epochs ignored", "params.curriculum.epochs * recipe", "recipe"),
-    Mutant(_STEPS, "schedule ignored", "params.curriculum.schedule", '"linear"'),
-    Mutant(_STEPS, "curriculum seed constant", "settings.n_steps, settings.seed)", "settings.n_steps, 0)"),
-    Mutant(_CURRICULUM, "probability 0 at the first step", "return step / n_steps", "return (step - 1) / n_steps"),
-    Mutant(_CURRICULUM, "hybrid first, text last", "step))) < hybrid", "step))) > hybrid"),
-    Mutant(_CURRICULUM, "one draw for all steps", "_STREAM, step))", "_STREAM, 1))"),
+    Mutant(_STEPS, "curriculum seed constant", "settings.batch_size, settings.seed)", "settings.batch_size, 0)"),
+    Mutant(_CURRICULUM, "probability 0 at the first step", "share = step / n_steps", "share = (step - 1) / n_steps"),
+    Mutant(_CURRICULUM, "reverse ends at 0", "(n_steps + 1 - step)", "(n_steps - step)"),
+    Mutant(_CURRICULUM, "power upside down", "share**curriculum.exponent", "share ** (1 / curriculum.exponent)"),
+    Mutant(_CURRICULUM, "a text step too few", "step > round(curriculum.text", "step >= round(curriculum.text"),
+    Mutant(_CURRICULUM, "hybrid first, text last", "*coordinates)) < hybrid", "*coordinates)) > hybrid"),
+    Mutant(_CURRICULUM, "one draw for all steps", "[step, np.arange(batch_size)]", "[1, np.arange(batch_size)]"),
+    Mutant(_CURRICULUM, "one draw for all batches", "[step] if curriculum", "[1] if curriculum"),
+    Mutant(_CURRICULUM, "always by batch", 'curriculum.drawn_per == "batch"', "True"),
+    Mutant(_CURRICULUM, "the projector never alone", "return begin < step <= end", "return False"),
+    Mutant(_CURRICULUM, "the projector alone a step too long", "begin < step <= end", "begin < step <= end + 1"),
     Mutant(_CURRICULUM, "mode seed constant", "random_words(seed,", "random_words(0,"),
 ]
 
@@ -217,8 +227,21 @@ _OPTIMISATION = [
         "range(0, len(ordered), batch_size)",
         "range(0, len(ordered) - batch_size, batch_size)",
     ),
-    Mutant(_CURVE, "probability of the step before", "settings.schedule, step,", "settings.schedule, step - 1,"),
-    Mutant(_CURVE, "mode of the step before", "self._plan.mode(step)", "self._plan.mode(step - 1)"),
+    Mutant(_CURVE, "probability of the step before", "hybrid_probability(step)", "hybrid_probability(step - 1)"),
+    Mutant(_CURVE, "modes of the step before", "plan.modes_of(step)", "plan.modes_of(step - 1)"),
+    Mutant(
+        _CURVE,
+        "intended for realised",
+        'sum(mode != "text" for mode in modes) / len(modes)',
+        "plan.hybrid_probability(step)",
+    ),
+    Mutant(_TRAINER, "LoRA learns beside the projector", "weight.grad = None", "pass"),
+    Mutant(
+        _TRAINER,
+        "the projector alone a step late",
+        "alone(self.state.global_step + 1)",
+        "alone(self.state.global_step)",
+    ),
 ]
 
 _CHOICE = [
@@ -293,9 +316,9 @@ _TENSORS = [
     Mutant(
         _BATCHING, "examples padded on the left", "answers, filler_id, left=False)", "answers, filler_id, left=True)"
     ),
-    Mutant(_PROJECTOR, "no nonlinearity", "gelu(self.first(embeddings))", "self.first(embeddings)"),
-    Mutant(_PROJECTOR, "inputs scaled the wrong way", "self.first.weight.div_(", "self.first.weight.mul_("),
-    Mutant(_PROJECTOR, "first bias left", "self.first.bias.zero_()", "pass"),
+    Mutant(_PROJECTOR, "no nonlinearity", "gelu(layer(embeddings))", "layer(embeddings)"),
+    Mutant(_PROJECTOR, "inputs scaled the wrong way", "layer.weight.div_(", "layer.weight.mul_("),
+    Mutant(_PROJECTOR, "first bias left", "layer.bias.zero_()", "pass"),
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
     Mutant(_QUESTIONS, "always template 0", "Question(template,", "Question(0,"),
     Mutant(_QUESTIONS, "always hybrid", "asked.candidates, mode)", 'asked.candidates, "hybrid")'),
@@ -312,8 +335,8 @@ _TENSORS = [
     Mutant(
         _ENCODING,
         "two beginnings of text",
-        "self._bos = [tokenizer.bos_token_id]",
-        "self._bos = 2 * [tokenizer.bos_token_id]",
+        "([tokenizer.bos_token_id] if",
+        "(2 * [tokenizer.bos_token_id] if",
     ),
 ]
 
@@ -328,7 +351,7 @@ _PARTS = [
         '["q_proj"],',
     ),
     Mutant(_ADAPTER, "projector's size from padding too", "calibrate(vectors[1:]", "calibrate(vectors"),
-    Mutant(_ADAPTER, "projector not calibrated", "projector.calibrate(", "(lambda *_: None)("),
+    Mutant(_ADAPTER, "projector not calibrated", "fresh.calibrate(", "(lambda *_: None)("),
     Mutant(_ADAPTER, "tuned model in training mode", "return model.eval()", "return model.train()"),
     Mutant(_ADAPTER, "projector not loaded", "model.projector.load_state_dict(", "dict("),
     Mutant(_ADAPTER, "projector saved as zeros", "tensor.detach().contiguous()", "(0 * tensor).detach().contiguous()"),
@@ -508,12 +531,71 @@ _JUDGING = [
     Mutant(_STATISTICS, "one degree of freedom too many", "len(sizes) - 1) * dev", "len(sizes)) * dev"),
 ]
 
+_VARIANTS = [
+    Mutant(
+        _PROJECTOR,
+        "middle layers left out",
+        "return [self.first, *self.middle]",
+        "return [self.first]",
+    ),
+    Mutant(_PROJECTOR, "slots see later ones", "is_causal=True", "is_causal=False"),
+    Mutant(_PROJECTOR, "all slots in one row", "return self(padded)[is_slot]", "return self(embeddings)"),
+    Mutant(_PROJECTOR, "blocks that start at random", "nn.init.zeros_(layer.weight)", "pass"),
+    Mutant(_PROJECTOR, "a gate that starts half open", "2 * self.gate(embeddings)", "self.gate(embeddings)"),
+    Mutant(_PROJECTOR, "no gate", 'if fusion.kind == "gate"', "if False"),
+    Mutant(
+        _PROJECTOR,
+        "a gate of the token",
+        "self.gate(embeddings).sigmoid() * tokens",
+        "self.gate(embeddings * 2).sigmoid() * tokens",
+    ),
+    Mutant(_PROJECTOR, "depth ignored", "projector.hidden, llm_dim, projector.depth)", "projector.hidden, llm_dim)"),
+    Mutant(_PROJECTOR, "no residual path", "states = states + self.attended", "states = self.attended"),
+    Mutant(_MODEL, "gate replaces", '("add", "gate")', '("add",)'),
+    Mutant(_MODEL, "everything is added", 'self.fusion in ("add", "gate")', "True"),
+    Mutant(
+        _ADAPTER,
+        "rebuilt without its gate",
+        "manifest.projector, manifest.fusion)",
+        'manifest.projector, Fusion(kind="append"))',
+    ),
+    Mutant(_SPLICE, "words forgotten where vectors are added", "return token_embeddings + splice", "return splice"),
+    Mutant(
+        _SEGMENTS,
+        "titles in id mode",
+        "return [Text(before), ItemSlot(item_id)]",
+        "return [Text(before + title), ItemSlot(item_id)]",
+    ),
+    Mutant(
+        _SEGMENTS,
+        "the separator a slot too",
+        "FusedTitle(before + title, len(before), item_id)",
+        "FusedTitle(before + title, 0, item_id)",
+    ),
+    Mutant(_SEGMENTS, "slots in text mode", 'if mode == "text":', "if False:"),
+    Mutant(_SEGMENTS, "no mark behind fused titles", "len(before), item_id), *behind]", "len(before), item_id)]"),
+    Mutant(_SEGMENTS, "the words before a title counted twice", "len(before.text) + segment.start", "segment.start"),
+    Mutant(_CHAT, "no turn for the answer", "add_generation_prompt=True", "add_generation_prompt=False"),
+    Mutant(
+        _CHAT, "frame turned round", "ChatFrame(before=before, after=after)", "ChatFrame(before=after, after=before)"
+    ),
+    Mutant(_ENCODING, "a frame of mere words", "encode_special_tokens = False", "encode_special_tokens = True"),
+    Mutant(_ENCODING, "nothing behind a message", "ids += self._after", "ids += []"),
+    Mutant(_ENCODING, "the frame's space lost", "merge_texts([Text(self._lead), *segments]) if", "segments if"),
+    Mutant(_ENCODING, "a message that opens the text", "and not (self.frame and self.frame.before)", ""),
+    Mutant(_ENCODING, "two spaces before an answer", "if has_space else", "if False else"),
+    Mutant(
+        _ENCODING, "answers of a raw prompt without their space", "self.frame is not None and", "self.frame is None or"
+    ),
+    Mutant(_ARTIFACTS, "asked without the chat", "max_length, manifest.chat)", "max_length)"),
+    Mutant(_TUNING, "chat ignored", 'if params.prompt.form == "chat"', "if False"),
+    Mutant(_ENCODING, "the token before a title a slot too", "tuple(end > start", "tuple(end >= start"),
+    Mutant(_ENCODING, "the filler as a line's end", "ids.append(self._line_end())", "ids.append(self.filler_id)"),
+    Mutant(_ENCODING, "one slot for a title of many tokens", "[segment.item_id] * sum(is_title)", "[segment.item_id]"),
+]
+
 _READING = [
-    Mutant(_HISTORIES, "a slot of another item", "[item]), ItemSlot(int(item))]", "[item]), ItemSlot(int(items[0]))]"),
-    Mutant(_ENCODING, "slots in text mode", "EncodedPrompt(ids, [False] * len(ids), [])", "prompt"),
-    Mutant(_ENCODING, "the filler as separator", "line_end[-1] if is_slot", "self.filler_id if is_slot"),
-    Mutant(_HISTORIES, "titles in id mode", 'if mode == "id"', "if False"),
-    Mutant(_HISTORIES, "slots in text histories", 'if mode == "text"', "if False"),
+    Mutant(_HISTORIES, "a slot of another item", "[item], int(item), mode", "[item], int(items[0]), mode"),
     Mutant(_HEAD, "a score for padding", "scores[..., 0] = -torch.inf", "pass"),
     Mutant(_HEAD, "features left at their size", "(features - centre) / scale", "features - centre"),
     Mutant(_HEAD, "no intercept", "self.bias.copy_(middle - centre @ weights)", "self.bias.zero_()"),
@@ -643,10 +725,9 @@ _POINTING = [
     Mutant(
         _POINTS,
         "pointing a token early",
-        "places = slots[first : first + len(question.candidates)]",
-        "places = [slot - 1 for slot in slots[first : first + len(question.candidates)]]",
+        "places = marks[first : first + len(question.candidates)]",
+        "places = [mark - 1 for mark in marks[first : first + len(question.candidates)]]",
     ),
-    Mutant(_POINTS, "text with slots", 'if mode == "text" else prompt', "if False else prompt"),
     Mutant(
         _POINTS,
         "the end of the padded prompt",
@@ -704,7 +785,7 @@ _RUNNING = [
     Mutant(_PREDICTIONS, "none with an item", "is_none, matched != NO_ITEM, ", "is_none, False, "),
     Mutant(_PREDICTIONS, "targets anywhere in top", "(first & (top ==", "((top =="),
     Mutant(_PREDICTIONS, "ranks beyond top", "ranks <= top.shape[1]", "ranks < top.shape[1]"),
-    Mutant(_COMPARED, "intervals without a width", "if high - low > EQUAL else", "if True else"),
+    Mutant(_COMPARED, "intervals without a width", "varies = high - low > EQUAL", "varies = True"),
     Mutant(_HISTORIES, "no beginning of text", "whole - length for", "0 * whole for"),
     Mutant(_HISTORIES, "the least before a history", "return int(max(", "return int(min("),
     Mutant(_STREAMS, "chunks as long as the context", "context - self._encoder.most_before", "context"),
@@ -810,6 +891,7 @@ MUTANTS = [
     *_CHOICE,
     *_TENSORS,
     *_PARTS,
+    *_VARIANTS,
     *_READING,
     *_POINTING,
     *_DRAWING,

@@ -40,8 +40,14 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/finetuning/test_watch.py",
         "tests/finetuning/test_trainer.py::test_two_processes_resume_where_they_stopped",
     ],
-    "llara_core/finetuning/tuning.py": ["tests/objectives/stream/test_whole.py", "tests/finetuning"],
+    "llara_core/finetuning/tuning.py": [
+        "tests/objectives/stream/test_whole.py",
+        "tests/finetuning",
+        "tests/objectives/test_variants.py",
+    ],
     "llara_core/finetuning": ["tests/finetuning"],
+    "llara_core/hybrid/projector.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/objectives/catalogue.py": [
         "tests/objectives/stream/test_respondent.py",
@@ -54,7 +60,11 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/evaluation/test_probes.py",
     ],
     "llara_core/objectives/answer/respondent.py": ["tests/evaluation/test_whole.py"],
-    "llara_core/evaluation/artifacts.py": ["tests/evaluation/test_whole.py", "tests/objectives/stream/test_whole.py"],
+    "llara_core/evaluation/artifacts.py": [
+        "tests/evaluation/test_whole.py",
+        "tests/objectives/stream/test_whole.py",
+        "tests/objectives/test_variants.py",
+    ],
     "llara_core/evaluation/judging.py": ["tests/evaluation/test_whole.py", "tests/objectives/stream/test_whole.py"],
     "llara_core/evaluation/probes.py": ["tests/evaluation/test_probes.py", "tests/evaluation/test_whole.py"],
     "llara_core/evaluation/pieces.py": ["tests/evaluation/test_pieces.py"],

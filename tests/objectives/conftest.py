@@ -6,7 +6,7 @@ from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
 from llara_core.tables.sequences import Sequences
-from tests.factories import make_sequences
+from tests.factories import make_curriculum, make_sequences
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def sequences() -> Sequences:
 def settings() -> PromptSettings:
     return PromptSettings(
         seed=0,
-        schedule="linear",
+        curriculum=make_curriculum("linear"),
         shown="hybrid",
         n_steps=6,
         batch_size=4,

@@ -15,7 +15,7 @@ from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import Examples, histories, of_candidate_sets
 from llara_core.tables.sequences import Sequences
-from tests.factories import make_sets
+from tests.factories import make_curriculum, make_sets
 
 ADVICE = r"must have ≤ 9 tokens for this model, got \d\d; lower split.history_length or candidates.size, or shorten"
 
@@ -33,9 +33,9 @@ def test_a_training_prompt(
         sequences,
         only,
         8,
-        PromptWriter(("{history}{candidates}",), ", ", {}, writer.titles),
+        PromptWriter(("{history}{candidates}",), ", ", "append", {}, writer.titles),
         PromptEncoder(tokenizer, 9),
-        replace(settings, schedule="hybrid_only"),
+        replace(settings, curriculum=make_curriculum("hybrid_only")),
     )
     with pytest.raises(ModelError, match=f"the prompt for item 4 of user {sequences.user_ids[1]} {ADVICE}"):
         plan[0]

@@ -17,7 +17,7 @@ from llara_core.prompting.segments import PromptWriter, Segment
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import make_curriculum, make_sequences
 
 
 def test_every_training_position_is_used_once_before_any_is_used_again(
@@ -34,8 +34,8 @@ def test_hybrid_steps_have_slots_and_text_steps_none(plan: AnswerPlan) -> None:
     for step in range(1, 7):
         for place in range(4):
             prompt, _ = plan[(step - 1) * 4 + place]
-            n_history = 3 if (plan.mode(step) == "hybrid") else 0
-            assert len(prompt.slot_items) in ((2 + 3, n_history + 3) if (plan.mode(step) == "hybrid") else (0,))
+            is_hybrid = plan.modes_of(step)[0] == "hybrid"
+            assert len(prompt.slot_items) in ((2 + 3, 3 + 3) if is_hybrid else (0,))
 
 
 def test_elements_do_not_depend_on_the_order_of_reading(
@@ -48,7 +48,7 @@ def test_elements_do_not_depend_on_the_order_of_reading(
 def test_candidates_of_an_example_change_from_pass_to_pass(
     sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
-    one = replace(settings, schedule="text_only", batch_size=1, n_steps=20)
+    one = replace(settings, curriculum=make_curriculum("text_only"), batch_size=1, n_steps=20)
     plan = AnswerPlan(sequences, all_positions(sequences, "train", 3), 8, writer, encoder, one)
     assert len({tuple(plan[i][0].input_ids) for i in range(20)}) > 10
 
@@ -59,7 +59,9 @@ def test_held_out_items_are_as_often_wrong_answers_as_any_other(
     """Leaving one out: for a user who trained on 1, 2, 3, items 4 and 5, held out, are negatives like 6, 7 and 8."""
     whole = make_sequences([[1, 2, 3, 4, 5]], ["train"])
     sequences = replace(whole, train_end=np.array([3]), validation_end=np.array([4]))
-    many = replace(settings, negatives="outside_history", schedule="hybrid_only", batch_size=100, n_steps=20)
+    many = replace(
+        settings, negatives="outside_history", curriculum=make_curriculum("hybrid_only"), batch_size=100, n_steps=20
+    )
     plan = AnswerPlan(sequences, all_positions(sequences, "train", 2), 8, writer, encoder, many)
     shown = Counter(item for i in range(len(plan)) for item in plan[i][0].slot_items[2:])  # history: 1, 2
     assert shown.pop(3) == 2000
@@ -121,13 +123,22 @@ def test_each_example_is_tokenised_once_over_all_workers(
     assert sum(encoder.prompts for encoder in encoders) == 24 + n_workers * len(writer.templates)
 
 
-@pytest.mark.parametrize("schedule", ["text_only", "hybrid_only"])
+@pytest.mark.parametrize(
+    ("schedule", "drawn_per"), [("text_only", "batch"), ("hybrid_only", "batch"), ("linear", "example")]
+)
 def test_a_step_goes_from_its_shortest_example_to_its_longest(
-    sequences: Sequences, settings: PromptSettings, writer: PromptWriter, encoder: PromptEncoder, schedule: str
+    sequences: Sequences,
+    settings: PromptSettings,
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    schedule: str,
+    drawn_per: str,
 ) -> None:
     # These titles have no punctuation that the tokenizer could join with what follows: parts' lengths add up.
     examples = all_positions(sequences, "train", 1)
-    plan = AnswerPlan(sequences, examples, 8, writer, encoder, replace(settings, schedule=schedule))
+    plan = AnswerPlan(
+        sequences, examples, 8, writer, encoder, replace(settings, curriculum=make_curriculum(schedule, drawn_per))
+    )
     lengths = [len(prompt.input_ids) + len(answer) for prompt, answer in map(plan.__getitem__, range(24))]
     steps = [lengths[start : start + 4] for start in range(0, 24, 4)]
     assert steps == [sorted(step) for step in steps]

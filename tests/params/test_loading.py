@@ -47,7 +47,7 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
     assert "train.objectiv is unknown (did you mean objective?)" in message
     assert "train.objective is missing" in message
     assert "lora.rank must be a whole number, got 'eight'" in message
-    assert "curriculum.schedule must be 'linear', 'hybrid_only' or 'text_only', got 'cubic'" in message
+    assert "curriculum must have 'schedule' one of 'linear', 'cosine', 'reverse'" in message
     assert "\n" not in message
 
 
@@ -66,9 +66,35 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ),
         ("{smoothing: 1.0}", "{smoothing: 0.0}", "candidates.popularity.smoothing must be > 0.0, got 0.0"),
         ("{pool: 100}", "{pool: 0}", "candidates.hard.pool must be ≥ 1, got 0"),
+        ("drawn_per: batch", "drawn_per: epoch", "curriculum.drawn_per must be 'batch' or 'example', got 'epoch'"),
+        ("drawn_per: batch", "drawn_pre: batch", "curriculum.drawn_pre is unknown (did you mean drawn_per?), got 'ba"),
+        ("schedule: hybrid_only", "schedule: step", "curriculum.text is missing"),
+        (
+            "schedule: hybrid_only",
+            "schedule: two_stage\n  text: 0.5\n  projector: 0.6",
+            "curriculum: text + projector must be ≤ 1, got 1.1",
+        ),
+        ("depth: 2", "depth: 1", "projector.depth must be ≥ 2, got 1"),
+        ("kind: mlp, depth: 2, hidden: 576", "kind: linear, hidden: 576", "projector.hidden is unknown, got 576"),
+        ("depth: 2, hidden", "depht: 2, hidden", "projector.depht is unknown (did you mean depth?), got 2"),
+        ("kind: mlp, depth", "kind: cnn, depth", "projector must have 'kind' one of 'linear', 'mlp', 'transformer'"),
+        ("{kind: append}", "{kind: sum}", "fusion.kind must be 'append', 'replace', 'add' or 'gate', got 'sum'"),
         ("  draws: 1 #", "  draws: 99 #", "eval.draws must be ≤ candidates.draws.test 20, got 99"),
         ("  template: 0", "  template: 7", "eval.template must be < the 3 prompt.templates, got 7"),
-        ("{history} in", "{histroy} in", "prompt.templates[0]: must use only the placeholders"),
+        (
+            "templates: generic",
+            'templates: ["{histroy} {candidates}"]',
+            "prompt.templates[0]: must use only the placeholders",
+        ),
+        ("templates: generic", "templates: []", "prompt.templates must hold at least 1 entries, got []"),
+        ("templates: generic", "templates: films", "prompt.templates: must be a list of templates, or one of artist,"),
+        ("form: raw", "form: cooked", "prompt.form must be 'raw' or 'chat', got 'cooked'"),
+        ("form: raw", "form: chat", "prompt.form must be raw for train.objective.name stream"),
+        (
+            "mode: hybrid #",
+            "mode: text #",
+            "curriculum.schedule must be text_only for prompt.mode text, which has no behavioural tokens to ",
+        ),
         (
             "    window: 50",
             "    window: 9",
@@ -145,6 +171,22 @@ def test_a_pool_must_fill_a_list_where_one_is_drawn_from(tmp_path: Path) -> None
     assert load_params(_write(tmp_path, hard, ("{pool: 100}", "{pool: 19}"))).candidates.hard.pool == 19
 
 
+def test_text_prompts_go_with_a_text_only_training(tmp_path: Path) -> None:
+    changes = [("mode: hybrid #", "mode: text #"), ("schedule: hybrid_only", "schedule: text_only")]
+    assert load_params(_write(tmp_path, *changes)).prompt.mode == "text"
+    with pytest.raises(ParamsError, match="eval.mode must be one of as_trained, text, for which"):
+        load_params(_write(tmp_path, *changes, ("mode: as_trained", "mode: hybrid")))
+    chat = load_params(_write(tmp_path, ("form: raw", "form: chat"), ("{name: stream}", "{name: choice}")))
+    assert chat.prompt.form == "chat"
+
+
+@pytest.mark.parametrize("kind", ["replace", "add", "gate"])
+def test_tokens_alone_have_no_title_to_be_joined_with(tmp_path: Path, kind: str) -> None:
+    assert load_params(_write(tmp_path, ("mode: hybrid #", "mode: id #"))).prompt.mode == "id"
+    with pytest.raises(ParamsError, match=f"fusion.kind must be append for prompt.mode id, .* got {kind}"):
+        load_params(_write(tmp_path, ("mode: hybrid #", "mode: id #"), ("{kind: append}", f"{{kind: {kind}}}")))
+
+
 def _places_of_floats(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if isinstance(content, float):
         yield path
@@ -187,9 +229,10 @@ def test_every_float_must_be_finite(tmp_path: Path, endless: str) -> None:
 )
 def test_templates_hold_bare_placeholders(history: str, found: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Prompt(mode="hybrid", separator=", ", templates=[f"{history}; {{candidates}}"])
+        Prompt(mode="hybrid", form="raw", separator=", ", templates=[f"{history}; {{candidates}}"])
     assert found in describe_problems(caught.value)
-    assert Prompt(mode="hybrid", separator=", ", templates=["{{so}} {history}, {item}: {candidates}"]).templates
+    usable = ["{{so}} {history}, {item}: {candidates}"]
+    assert Prompt(mode="hybrid", form="raw", separator=", ", templates=usable).templates == usable
 
 
 @pytest.mark.parametrize(

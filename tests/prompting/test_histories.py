@@ -10,7 +10,7 @@ from tests.factories import SENTENCEPIECE, make_sentencepiece
 
 @pytest.fixture
 def histories(encoder: PromptEncoder) -> HistoryEncoder:
-    return HistoryEncoder(encoder, TITLES)
+    return HistoryEncoder(encoder, TITLES, "append")
 
 
 def test_every_title_is_followed_by_its_slot(
@@ -40,7 +40,7 @@ def test_in_text_mode_a_line_end_stands_there(
 @pytest.mark.parametrize("style", SENTENCEPIECE)
 def test_lengths_are_those_of_later_items(style: str, mode: str) -> None:
     titles = ["", "Heat", "Heat, and Heat", "H"]
-    histories = HistoryEncoder(PromptEncoder(make_sentencepiece(style), 1024), titles)
+    histories = HistoryEncoder(PromptEncoder(make_sentencepiece(style), 1024), titles, "append")
     before = histories.encode([1], mode).prompt.input_ids
     for item in (1, 2, 3):
         longer = histories.encode([1, item], mode).prompt.input_ids

@@ -10,6 +10,7 @@ WRITER = PromptWriter(
         "{candidates}<{history}",
     ),
     separator=", ",
+    fusion="append",
     nouns={"item": "movie", "items": "movies", "consumed": "watched"},
     titles=TITLES,
 )
@@ -51,7 +52,7 @@ def test_lists_come_in_the_template_s_order() -> None:
 
 
 def test_braces_in_titles_are_only_characters() -> None:
-    writer = PromptWriter(("{history}|{candidates}",), ", ", {}, ["", "{history}", "{0}"])
+    writer = PromptWriter(("{history}|{candidates}",), ", ", "append", {}, ["", "{history}", "{0}"])
     assert writer.compose(0, [1], [2], "text") == [Text("{history}|{0}")]
 
 

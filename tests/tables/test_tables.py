@@ -87,9 +87,16 @@ def test_a_digest_is_of_values_and_not_of_how_they_lie_in_memory() -> None:
     assert digest_of(numbers) != digest_of(numbers.reshape(4, 3))
 
 
+BREAKS = ["\n", "\r", "\t", "\0", "\x1b", "\x85", "\u2028", "\u2029", "\u200b"]
+
+
 @pytest.mark.parametrize(
     ("titles", "expected"),
-    [(["Heat", "", "Alien"], "must not be empty"), (["Heat", "Heat", "Alien"], "2 distinct of 3")],
+    [
+        (["Heat", "", "Alien"], "must not be empty"),
+        (["Heat", "Heat", "Alien"], "2 distinct of 3"),
+        *((["Heat", f"a{c}b", "Alien"], "must be one line without control characters, got 'a") for c in BREAKS),
+    ],
 )
 def test_items_refuse_bad_titles(items: Items, titles: list[str], expected: str) -> None:
     with pytest.raises(ArtifactError, match=expected):

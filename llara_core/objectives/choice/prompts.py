@@ -34,18 +34,14 @@ class ChoicePrompt:
 
 
 def encode_choice(question: Question, mode: Mode, writer: PromptWriter, encoder: PromptEncoder) -> ChoicePrompt:
-    """Put a prompt into tokens; in text mode a line's end stands where behavioural tokens stand."""
-    shown: Mode = "hybrid" if mode == "text" else mode
-    prompt = encoder.encode(
-        writer.compose(question.template, question.history, question.candidates, shown), question.name
-    )
-    slots = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot]
+    """Put a prompt into tokens; a line's end stands behind an item where no behavioural token does."""
+    segments = writer.compose(question.template, question.history, question.candidates, mode, marked=True)
+    prompt, marks = encoder.encode_marked(segments, question.name)
     fields = [field for _, field, _, _ in Formatter().parse(writer.templates[question.template])]
     first = 0 if fields.index("candidates") < fields.index("history") else len(question.history)
-    places = slots[first : first + len(question.candidates)]
+    places = marks[first : first + len(question.candidates)]
     target = question.candidates.index(question.target)
-    read = encoder.without_slots(prompt) if mode == "text" else prompt
-    return ChoicePrompt(read, places, question.history, question.candidates, target)
+    return ChoicePrompt(prompt, places, question.history, question.candidates, target)
 
 
 def pad_choices(prompts: Sequence[ChoicePrompt], filler_id: int) -> dict[str, Tensor]:

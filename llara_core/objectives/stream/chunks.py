@@ -7,7 +7,7 @@ import numpy as np
 
 from llara_core.errors import DataError, ParamsError
 from llara_core.hybrid.batching import IGNORED
-from llara_core.objectives.step_plan import StepPlan, StepSettings
+from llara_core.objectives.step_plan import Planned, StepPlan, StepSettings
 from llara_core.prompting.histories import EncodedHistory, HistoryEncoder
 from llara_core.prompting.segments import Mode
 from llara_core.sequences.random_words import random_shares, random_words
@@ -152,11 +152,12 @@ class ChunkPlan(StepPlan[ShownChunk, EncodedChunk]):
         super().__init__(len(chunker), settings)
         self._item_ids, self._chunker, self._encoder, self._dropout = item_ids, chunker, encoder, dropout
 
-    def _draw_step(self, step: int) -> list[ShownChunk]:
+    def _draw_step(self, step: int) -> list[Planned[ShownChunk]]:
         passes, chosen = self._choose(step)
         chunks = self._chunker.cut(chosen, random_words(self.settings.seed, _PLACE, passes, chosen))
         shown = [ShownChunk(chunk, self._shown(chunk, step)) for chunk in chunks]
-        return sorted(shown, key=lambda drawn: self._chunker.tokens_of(drawn.places))
+        planned = [Planned(*pair) for pair in zip(shown, self.modes_of(step), strict=True)]
+        return sorted(planned, key=lambda example: self._chunker.tokens_of(example.drawn.places))
 
     def _shown(self, chunk: Chunk, step: int) -> np.ndarray:
         words = random_words(self.settings.seed, _DROPOUT, step, chunk.places)
@@ -164,8 +165,8 @@ class ChunkPlan(StepPlan[ShownChunk, EncodedChunk]):
         stays[-1] = True  # so that something is shown, and something asked for
         return chunk.places[stays]
 
-    def _encode(self, drawn: ShownChunk, step: int) -> EncodedChunk:
-        return encode_chunk(self._item_ids, drawn, self._encoder, self.mode(step), step)
+    def _encode(self, drawn: ShownChunk, mode: Mode, step: int) -> EncodedChunk:
+        return encode_chunk(self._item_ids, drawn, self._encoder, mode, step)
 
 
 def encode_chunk(

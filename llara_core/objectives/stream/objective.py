@@ -50,7 +50,7 @@ class StreamObjective(Objective[EncodedChunk]):
         recipe = self.recipe
         self._item_ids, self._seed, self._precision = sequences.item_ids, params.seed, params.train.precision
         self._filler_id = sources.encoder.filler_id
-        self._encoder = HistoryEncoder(sources.encoder, sources.writer.titles)
+        self._encoder = HistoryEncoder(sources.encoder, sources.writer.titles, sources.writer.fusion)
         self._n_items = len(sources.tables.items)
         self._require_room(params.split.history_length, sources.encoder.max_length)
         self._warn_of_many_items()

@@ -36,7 +36,7 @@ class StreamRespondent(Respondent):
         load_head(head.map, replace(tuned, head=weights))
         head = head.to(tuned.hybrid.device)
         self.model = StreamModel(tuned.hybrid, head, tuned.recommender, distillation=0.0).eval()
-        self._encoder = HistoryEncoder(tuned.encoder, tuned.writer.titles)
+        self._encoder = HistoryEncoder(tuned.encoder, tuned.writer.titles, tuned.writer.fusion)
 
     @property
     def mode(self) -> Mode:

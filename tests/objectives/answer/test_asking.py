@@ -16,6 +16,7 @@ from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Text
 from llara_core.tables.predictions import NO_ITEM
+from tests.factories import APPEND, PROJECTOR
 
 CANDIDATES = np.array([[1, 2, 3], [4, 5, 8], [6, 7, 2], [3, 5, 1]])
 HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7]]
@@ -24,7 +25,7 @@ HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7]]
 @pytest.fixture
 def model(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> HybridCausalLM:
     torch.manual_seed(0)
-    return build_hybrid(llama, item_embeddings, hidden=6).eval()
+    return build_hybrid(llama, item_embeddings, PROJECTOR, APPEND).eval()
 
 
 @pytest.fixture

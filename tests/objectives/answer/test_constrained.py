@@ -21,6 +21,7 @@ from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter, Text
 from llara_core.tables.predictions import WHOLE
 from tests.conftest import TITLES
+from tests.factories import APPEND, PROJECTOR
 
 MORE = ["The Pianist", "The Piano Lesson", "The Piano Teacher", "Heat and Dust", "Toy Story 2", "Aliens", "Babel"]
 CANDIDATES = np.array([[1, 13, 3, 7, 10], [4, 5, 14, 6, 12], [7, 10, 11, 9, 2], [8, 15, 1, 13, 5], [5, 14, 4, 15, 8]])
@@ -31,7 +32,7 @@ HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7, 9, 11], [3, 3, 8]]
 def model(llama: LlamaForCausalLM) -> HybridCausalLM:
     vectors = np.random.default_rng(1).normal(size=(len(TITLES) + len(MORE), 4)).astype(np.float32)
     torch.manual_seed(0)
-    return build_hybrid(llama, vectors, hidden=6).eval()
+    return build_hybrid(llama, vectors, PROJECTOR, APPEND).eval()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from llara_core.params.sections import Lora
 from llara_core.prompting.question import Question
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import TITLES
+from tests.factories import APPEND, PROJECTOR
 from tests.objectives.stream.conftest import BASE
 from tests.recommenders.recipes import tiny
 
@@ -35,7 +36,9 @@ def make_model(llama: LlamaForCausalLM, recommender: SequentialRecommender) -> C
         vectors = np.asarray(recommender.items.weight.detach())
         torch.manual_seed(4)
         adapted = attach_lora(llama, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
-        model = ChoiceModel(build_hybrid(adapted.get_base_model(), vectors, hidden=6), recommender, distillation)
+        model = ChoiceModel(
+            build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, APPEND), recommender, distillation
+        )
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if "lora_B" in name or name.startswith("maps."):

@@ -94,7 +94,7 @@ def test_neither_padding_nor_neighbours_count(
 def test_candidates_are_found_where_the_template_offers_them_first(
     encoder: PromptEncoder, writer: PromptWriter
 ) -> None:
-    turned = PromptWriter(("Of {candidates} after {history}:",), ", ", writer.nouns, writer.titles)
+    turned = PromptWriter(("Of {candidates} after {history}:",), ", ", "append", writer.nouns, writer.titles)
     found = encode_choice(Question(0, [3, 6], [6, 1], 1, "this"), "hybrid", turned, encoder)
     slots = [place for place, is_slot in enumerate(found.prompt.slot_mask) if is_slot]
     assert found.prompt.slot_items == [6, 1, 3, 6]

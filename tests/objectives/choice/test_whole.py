@@ -20,8 +20,8 @@ from llara_core.objectives.choice.prompts import pad_choices
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.objectives import Ridge as RidgeParams
 from llara_core.params.params import Params
-from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import PromptWriter
+from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.prompting.segments import PromptWriter, Text
 from tests.factories import make_sequences
 from tests.objectives.stream.test_whole import LENGTH, LISTS, _judge, _run, make_params  # noqa: F401
 
@@ -88,7 +88,12 @@ def test_what_is_judged_is_what_was_tuned(
         segments = writer.compose(1, history, candidates, "hybrid" if read_as == "text" else read_as)
         prompt = encoder.encode(segments)
         slots = [place for place, is_slot in enumerate(prompt.slot_mask) if is_slot][len(history) :]
-        read = encoder.without_slots(prompt) if read_as == "text" else prompt
+        read = prompt
+        if read_as == "text":  # a line's end for each slot
+            line_end = encoder.encode([Text("a\n")]).input_ids[-1]
+            pairs = zip(prompt.input_ids, prompt.slot_mask, strict=True)
+            ids = [line_end if is_slot else token for token, is_slot in pairs]
+            read = EncodedPrompt(ids, [False] * len(ids), [])
         with torch.no_grad():
             states = model.hybrid.states(
                 torch.tensor([read.input_ids]), torch.tensor([read.slot_mask]), torch.tensor(read.slot_items).long()
@@ -205,7 +210,7 @@ def test_params_reach_the_model_and_its_validation(
     assert [asked[0].candidates[asked[0].target], asked[2].candidates[asked[2].target]] == [LISTS[0][-2], LISTS[-1][-2]]
     for prompt in asked:
         assert prompt.prompt == encoder.encode(writer.compose(1, prompt.history, prompt.candidates, "hybrid"))
-    modes = [objective.plan.mode(step) for step in range(1, 13)]
+    modes = [objective.plan.modes_of(step)[0] for step in range(1, 13)]
     assert set(modes) == {"text", "hybrid"}
     shown = [bool(objective.plan[4 * step].prompt.slot_items) for step in range(12)]
     assert shown == [mode == "hybrid" for mode in modes]

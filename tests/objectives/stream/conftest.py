@@ -14,6 +14,7 @@ from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import TITLES
+from tests.factories import APPEND, PROJECTOR
 from tests.recommenders.recipes import tiny
 
 BASE = FolderLlm(source="folder", path=Path("x"), dtype="float32")
@@ -21,7 +22,7 @@ BASE = FolderLlm(source="folder", path=Path("x"), dtype="float32")
 
 @pytest.fixture
 def histories(encoder: PromptEncoder) -> HistoryEncoder:
-    return HistoryEncoder(encoder, TITLES)
+    return HistoryEncoder(encoder, TITLES, "append")
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def make_model(llama: LlamaForCausalLM, recommender: SequentialRecommender) -> C
         vectors = recommender.output_weights.detach().clone()
         torch.manual_seed(4)
         adapted = attach_lora(llama, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
-        hybrid = build_hybrid(adapted.get_base_model(), np.asarray(vectors), hidden=6)
+        hybrid = build_hybrid(adapted.get_base_model(), np.asarray(vectors), PROJECTOR, APPEND)
         model = StreamModel(hybrid, RecommenderHead(16, vectors), recommender, distillation)
         with torch.no_grad():
             for name, parameter in model.named_parameters():

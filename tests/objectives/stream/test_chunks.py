@@ -15,7 +15,7 @@ from llara_core.prompting.histories import HistoryEncoder
 from llara_core.sequences.random_words import random_words
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import make_curriculum, make_sequences
 
 LENGTHS = np.array([0, 2, 3, 5, 2, 4, 3, 2, 2])  # tokens of items 1 to 8
 
@@ -95,7 +95,7 @@ def test_without_training_targets_nothing_is_planned() -> None:
 
 @pytest.fixture
 def histories(encoder: PromptEncoder) -> HistoryEncoder:
-    return HistoryEncoder(encoder, TITLES)
+    return HistoryEncoder(encoder, TITLES, "append")
 
 
 def test_every_item_is_asked_for_by_the_one_before(histories: HistoryEncoder) -> None:
@@ -111,7 +111,7 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
     sequences = make_sequences([[1, 2, 3, 4, 5, 6, 7, 8] * 3, [8, 7, 6, 5]], ["train", "train"])
     chunker = Chunker(sequences.item_ids, training_spans(sequences, 1), histories.lengths, 40, 99)
     n = len(chunker)
-    settings = StepSettings(seed=3, schedule="linear", shown="hybrid", n_steps=2, batch_size=n)
+    settings = StepSettings(seed=3, curriculum=make_curriculum("linear"), shown="hybrid", n_steps=2, batch_size=n)
     plan = ChunkPlan(sequences.item_ids, chunker, histories, settings, 0.0)
     passes = [[plan[step * n + place] for place in range(n)] for step in range(2)]
     for step, examples in enumerate(passes, start=1):
@@ -119,7 +119,9 @@ def test_a_plan_shows_each_chunk_once_a_pass_and_the_shortest_of_a_step_first(hi
         assert lengths == sorted(lengths)
         assert {example.step for example in examples} == {step}
         assert any(example.items == [8, 7, 6] for example in examples)
-        assert all(bool(example.history.prompt.slot_items) == (plan.mode(step) == "hybrid") for example in examples)
+        assert all(
+            bool(example.history.prompt.slot_items) == (plan.modes_of(step)[0] == "hybrid") for example in examples
+        )
     assert sorted(e.items for e in passes[0]) != sorted(e.items for e in passes[1])  # cut anew
     again = ChunkPlan(sequences.item_ids, chunker, histories, settings, 0.0)
     assert [again[i] for i in range(2 * n)] == [plan[i] for i in range(2 * n)]
@@ -131,7 +133,9 @@ def test_items_that_are_not_shown_are_drawn_by_step_and_place(histories: History
     sequences = make_sequences(users, ["train", "train"])
     chunker = Chunker(sequences.item_ids, training_spans(sequences, 1), histories.lengths, 999, 99)
     assert len(chunker) == 2
-    settings = StepSettings(seed=3, schedule="hybrid_only", shown="hybrid", n_steps=400, batch_size=2)
+    settings = StepSettings(
+        seed=3, curriculum=make_curriculum("hybrid_only"), shown="hybrid", n_steps=400, batch_size=2
+    )
     whole, part, again = (ChunkPlan(sequences.item_ids, chunker, histories, settings, p) for p in (0.0, 0.4, 0.4))
     shown, asked, seen = 0, 0, set()
     for i in range(800):

@@ -22,7 +22,7 @@ from llara_core.runtime.logs import LOGGER
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from tests.conftest import TITLES, make_llama
-from tests.factories import make_sequences
+from tests.factories import APPEND, PROJECTOR, make_sequences
 from tests.objectives.stream.conftest import BASE
 
 LISTS = [[1, 2, 3, 4, 5, 6, 7, 8] * 2, [8, 6, 4, 2, 1, 3, 5, 7], [2, 4, 6, 8, 1, 3], [5, 6, 7, 8, 1]]
@@ -54,7 +54,7 @@ def build(
             make_llama(llama.config.vocab_size), Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE
         )
         vectors = np.asarray(recommender.output_weights.detach())
-        hybrid = build_hybrid(adapted.get_base_model(), vectors, hidden=6)
+        hybrid = build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, APPEND)
         tables = Processed(items, sequences, None)
         return StreamObjective(
             Sources(params.model_copy(update=sections), tables, recommender, lambda: hybrid, writer, encoder)

@@ -21,7 +21,7 @@ from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from tests.conftest import TITLES
-from tests.factories import make_sequences, make_sets
+from tests.factories import APPEND, PROJECTOR, make_sequences, make_sets
 from tests.objectives.stream.conftest import BASE
 
 Make = Callable[[float], StreamModel]
@@ -54,9 +54,11 @@ def respond(
             objective="stream",
             layers=None,
             prompt=params.prompt,
+            chat=None,
             nouns=params.datasets["ml-100k"].nouns,
             history_length=3,
-            projector_hidden=6,
+            projector=PROJECTOR,
+            fusion=APPEND,
             modes=["text", "hybrid", "id"],
             made_from={},
         )

@@ -296,7 +296,7 @@ def test_weights_are_chosen_and_asked_in_one_mode(
     monkeypatch.setattr(Watch, "best_step", property(lambda self: min(self.scores)))
     params = _linear(make_params)
     tuned, tables, recommender = _run(tmp_path, params)
-    assert [row["mode"] for row in tuned.curve][:7] == ["text"] * 5 + ["hybrid"] * 2
+    assert [row["hybrid_share"] for row in tuned.curve][:7] == [0] * 5 + [1] * 2
     assert [row["validation"] is None for row in tuned.curve] == [True] * 5 + [False] * 7
     assert tuned.report["validation"]["hit_ratio_at_1"]["step"] == 6
     assert tuned.manifest.modes == ["hybrid", "text"]
@@ -531,8 +531,8 @@ def test_so_many_positions_are_validated(tmp_path: Path, make_params: Callable[.
 def test_a_mode_that_comes_after_the_weights_that_are_kept_is_none_of_theirs(
     tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(StepPlan, "mode", lambda self, step: "hybrid" if step <= 6 else "text")
+    monkeypatch.setattr(StepPlan, "modes_of", lambda self, step: ["hybrid" if step <= 6 else "text"] * 2)
     monkeypatch.setattr(Watch, "best_step", property(lambda self: min(self.scores)))
     tuned, *_ = _run(tmp_path, _linear(make_params))
-    assert {row["mode"] for row in tuned.curve} == {"hybrid", "text"}
+    assert [row["hybrid_share"] for row in tuned.curve] == [1] * 6 + [0] * 6
     assert tuned.manifest.modes == ["hybrid"]
