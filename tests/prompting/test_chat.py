@@ -11,7 +11,7 @@ from llara_core.errors import ModelError
 from llara_core.prompting.chat import ChatFrame, chat_frame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import FusedTitle, ItemSlot, PromptWriter, Text
-from tests.factories import CHAT_TEMPLATE, make_chat_tokenizer, make_sentencepiece
+from tests.factories import CHAT_TEMPLATE, SENTENCEPIECE, make_chat_tokenizer, make_sentencepiece
 
 LLAMA_2 = "{{ bos_token }}[INST] {{ messages[0]['content'] | trim }} [/INST]"
 
@@ -58,6 +58,14 @@ def test_a_sentencepiece_prompt_keeps_the_space_behind_its_frame(style: str) -> 
     assert tokenizer.convert_ids_to_tokens([first.input_ids[first.slot_mask.index(True)]]) == ["▁Heat"]
     # [/INST] ends in no space: the answer brings its own.
     assert tokenizer.convert_ids_to_tokens(encoder.encode_answer(Text(" Heat"))) == ["▁Heat", "</s>"]
+
+
+@pytest.mark.parametrize("style", SENTENCEPIECE)
+def test_a_message_right_behind_its_frame_gets_no_space(style: str) -> None:
+    tokenizer = make_sentencepiece(style)
+    encoder = PromptEncoder(tokenizer, 1024, ChatFrame(before="<s>He:", after="."))
+    found = tokenizer.convert_ids_to_tokens(encoder.encode([Text("Heat"), ItemSlot(6)]).input_ids)
+    assert found[found.index(":") + 1 :] == ["Heat", tokenizer.unk_token, "."]
 
 
 def test_an_answer_begins_at_once_where_the_frame_ends_a_line(
