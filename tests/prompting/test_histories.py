@@ -48,11 +48,12 @@ def test_lengths_are_those_of_later_items(style: str, mode: str) -> None:
     assert histories.lengths[0] == 0
 
 
+@pytest.mark.parametrize("fusion", ["append", "add"])
 @pytest.mark.parametrize("style", SENTENCEPIECE)
-def test_a_history_has_more_tokens_than_its_items_by_no_more_than_is_said(style: str) -> None:
+def test_a_history_has_more_tokens_than_its_items_by_no_more_than_is_said(style: str, fusion: str) -> None:
     titles = ["", "Heat", ", Heat", "H"]
     encoder = PromptEncoder(make_sentencepiece(style), 1024)
-    histories = HistoryEncoder(encoder, titles)
+    histories = HistoryEncoder(encoder, titles, fusion)
     more = {
         len(histories.encode(items, mode).prompt.input_ids) - int(histories.lengths[items].sum())
         for items in ([1], [2], [3], [1, 2], [2, 1], [3, 3, 2])
