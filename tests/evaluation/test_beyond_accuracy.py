@@ -149,13 +149,14 @@ def test_a_report_has_all_of_it_with_users_as_clusters() -> None:
     ]
     # Items 1 to 5 are recommended 3, 3, 2, 4 and 3 times: Σ (2i − 6) x_i = -4·2 − 2·3 + 2·3 + 4·4 = 8, over 5 · 15.
     assert (report["coverage"], report["gini"]) == (1, 8 / 75)
-    # Novelties 1, 1 | 4/3, 4/3 | 5/3 with mean 19/15; residuals -8, 2, 6 fifteenths: variance 3/2 · 104/225 / 5².
-    half = 4.302653 * math.sqrt(1.5 * 104 / 225 / 25)
+    # Novelties 1, 1 | 4/3, 4/3 | 5/3 with mean 19/15; without one user 13/9, 11/9 and 7/6.
+    half = 4.302653 * math.sqrt(2 / 3 * sum((mean - 19 / 15) ** 2 for mean in (13 / 9, 11 / 9, 7 / 6)))
     novelties = (report["novelty"], report["novelty_low"], report["novelty_high"])
-    assert novelties == pytest.approx((19 / 15, 19 / 15 - half, 19 / 15 + half))
-    # Serendipities 0, 4 | 1, 2 | 0 fifteenths with mean 7/75; the lower end would be below 0.
-    residuals = np.array([4 / 15 - 14 / 75, 3 / 15 - 14 / 75, -7 / 75])
-    half = 4.302653 * math.sqrt(1.5 * float(residuals @ residuals) / 25)
+    assert half > 11 / 15  # no novelty is above 2, that of items which one of four users has
+    assert novelties == pytest.approx((19 / 15, 19 / 15 - half, 2))
+    # Serendipities 0, 4 | 1, 2 | 0 fifteenths with mean 7/75, without one user 3/45, 4/45 and 7/60; the lower end would
+    # be below 0.
+    half = 4.302653 * math.sqrt(2 / 3 * sum((mean - 7 / 75) ** 2 for mean in (3 / 45, 4 / 45, 7 / 60)))
     assert 7 / 75 - half < 0
     lucks = (report["serendipity"], report["serendipity_low"], report["serendipity_high"])
     assert lucks == pytest.approx((7 / 75, 0, 7 / 75 + half))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from sklearn.calibration import calibration_curve
 
 from llara_core.evaluation.calibration import (
@@ -16,6 +15,7 @@ from llara_core.evaluation.calibration import (
     list_probabilities,
     reliability,
 )
+from tests.evaluation.wilson import wilson
 
 # In quarters: 0 and .25 | .3 and .5 | none | .8, .9 and 1, each bin with one right.
 CONFIDENCE = np.array([0.9, 0.0, 0.5, 0.25, 1.0, 0.3, 0.8])
@@ -52,16 +52,14 @@ def test_bins_hold_their_upper_end_and_empty_ones_are_absent() -> None:
     assert found == [(0, 0.25, 2, 2), (0.25, 0.5, 2, 2), (0.75, 1, 3, 3)]
     assert [row["confidence"] for row in rows] == pytest.approx([0.125, 0.4, 0.9])
     assert [row["accuracy"] for row in rows] == pytest.approx([1 / 2, 1 / 2, 1 / 3])
-    wilson = stats.binomtest(1, 3).proportion_ci(method="wilson")
-    assert (rows[2]["accuracy_low"], rows[2]["accuracy_high"]) == pytest.approx((wilson.low, wilson.high))
+    assert (rows[2]["accuracy"], rows[2]["accuracy_low"], rows[2]["accuracy_high"]) == wilson(1 / 3, 3)
 
 
 def test_a_user_s_lists_in_a_bin_are_one_cluster() -> None:
-    # Two users, right in both and wrong in both of their lists: worth 2 lists, not 4.
+    # Two users, right in both and wrong in both of their lists: without one 0 or 1, variance 1/2 · 1/2, worth 1 list.
     right = np.array([1, 1, 0, 0], dtype=bool)
     (row,) = reliability(np.full(4, 0.55), right, np.array([7, 7, 9, 9]))
-    wilson = stats.binomtest(1, 2).proportion_ci(method="wilson")
-    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx((wilson.low, wilson.high))
+    assert (row["accuracy"], row["accuracy_low"], row["accuracy_high"]) == wilson(0.5, 1, n_users=2)
     assert (row["from"], row["to"], row["n_examples"], row["n_users"]) == (0.5, pytest.approx(0.6), 4, 2)
 
 

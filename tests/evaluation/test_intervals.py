@@ -6,19 +6,12 @@ from scipy import stats
 
 from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.statistics import difference_with_interval, mean_with_interval, share_with_interval
-
-T = {degrees: stats.t.ppf(0.975, degrees) for degrees in (2, 3)}
+from tests.evaluation.wilson import wilson
 
 
 def _share(hits_of_users: list[list[int]]) -> tuple[float, float, float]:
     users = [user for user, hits in enumerate(hits_of_users) for _ in hits]
     return share_with_interval(np.array([hit for hits in hits_of_users for hit in hits], dtype=bool), np.array(users))
-
-
-def _wilson(share: float, size: float, z: float) -> tuple[float, float, float]:
-    """Solve (p − share)² = z² p (1 − p) / size for p."""
-    ends = np.roots([size + z**2, -(2 * size * share + z**2), size * share**2])
-    return pytest.approx((share, min(ends), max(ends)))
 
 
 def test_one_draw_of_each_user_is_a_draw_of_its_own() -> None:
@@ -28,23 +21,23 @@ def test_one_draw_of_each_user_is_a_draw_of_its_own() -> None:
 
 def test_draws_that_agree_in_part_are_worth_part_of_their_number() -> None:
     # Without one user 2/6, 3/6, 3/6, 4/6 are left: variance 3/4 · 2 / 36 = 1/24, so 8 draws are worth .25 · 24 = 6.
-    assert _share([[1, 1], [1, 0], [0, 1], [0, 0]]) == _wilson(0.5, 6, T[3])
+    assert _share([[1, 1], [1, 0], [0, 1], [0, 0]]) == wilson(0.5, 6, 4)
 
 
 def test_users_with_unequal_numbers_of_draws() -> None:
     # What is left without one user.
     without = np.array([3 / 7, 3 / 5, 2 / 6, 4 / 6])
     variance = 3 / 4 * ((without - 0.5) ** 2).sum()
-    assert _share([[1], [1, 0, 0], [1, 1], [0, 0]]) == _wilson(0.5, 0.25 / variance, T[3])
+    assert _share([[1], [1, 0, 0], [1, 1], [0, 0]]) == wilson(0.5, 0.25 / variance, 4)
 
 
 def test_draws_are_worth_at_most_their_number() -> None:
     # Without one user 4/9 twice, 5/9 twice: variance 3/4 · 4 / 18² = 1/108, worth 27; there are 12 draws.
-    assert _share([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]) == _wilson(0.5, 12, T[3])
+    assert _share([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]) == wilson(0.5, 12, 4)
     # Without one user 2/6 twice, 4/6 twice: variance 3/4 · 4 / 36 = 1/12, worth 3, less than the users.
-    assert _share([[1, 1], [1, 1], [0, 0], [0, 0]]) == _wilson(0.5, 3, T[3])
+    assert _share([[1, 1], [1, 1], [0, 0], [0, 0]]) == wilson(0.5, 3, 4)
     # No difference at all: each draw counts.
-    assert _share([[1, 0], [1, 0], [0, 1]]) == _wilson(0.5, 6, T[2])
+    assert _share([[1, 0], [1, 0], [0, 1]]) == wilson(0.5, 6, 3)
 
 
 @pytest.mark.parametrize(("mean", "concentration", "spread"), [(0.5, 5, 1.0), (0.1, 20, 1.0), (0.6, 8, 0.0)])
@@ -63,9 +56,8 @@ def test_intervals_cover_the_truth_in_95_percent_of_simulated_tests(
 
 
 def test_shares_of_0_and_1_are_worth_their_users() -> None:
-    z = stats.norm.ppf(0.975)
-    assert _share([[1, 1], [1, 1], [1, 1]]) == _wilson(1, 3, z)
-    assert _share([[0, 0], [0, 0]]) == _wilson(0, 2, z)
+    assert _share([[1, 1], [1, 1], [1, 1]]) == wilson(1, 3)
+    assert _share([[0, 0], [0, 0]]) == wilson(0, 2)
     assert _share([[1], [1], [1] * 998])[1] < 0.25  # nearly all are of one user
 
 

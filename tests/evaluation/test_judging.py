@@ -8,6 +8,7 @@ from scipy import stats
 from llara_core.evaluation.metrics import answer_metrics
 from llara_core.evaluation.recommenders import candidate_metrics
 from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
+from tests.evaluation.wilson import wilson
 from tests.factories import make_sequences, make_sets
 
 
@@ -24,10 +25,11 @@ def test_one_draw_a_user_gives_wilson_s_interval(hits: int, misses: int) -> None
 
 
 def test_draws_that_always_agree_are_worth_one() -> None:
+    """Less one for the variance, which five users leave to be estimated: that of a share is known, p (1 − p)."""
     hits = np.array([True, False, False, True, False])
-    once = share_with_interval(hits, np.arange(5))
-    repeated = share_with_interval(np.repeat(hits, 20), np.repeat(np.arange(5), 20))
-    assert repeated == pytest.approx(once, abs=1e-9)
+    for n_draws in (2, 20):
+        repeated = share_with_interval(np.repeat(hits, n_draws), np.repeat(np.arange(5), n_draws))
+        assert repeated == wilson(0.4, 4, n_users=5)
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:

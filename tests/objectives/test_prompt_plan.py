@@ -77,7 +77,13 @@ def test_wrong_answers_come_by_popularity_where_that_is_the_rule(
     shown = {}
     for rule in ("popularity", "hard", "outside_history"):
         how = replace(
-            settings, negatives=rule, smoothing=0.5, schedule="hybrid_only", batch_size=100, n_steps=20, n_candidates=2
+            settings,
+            negatives=rule,
+            smoothing=0.5,
+            curriculum=make_curriculum("hybrid_only"),
+            batch_size=100,
+            n_steps=20,
+            n_candidates=2,
         )
         plan = AnswerPlan(sequences, Examples(np.array([0]), np.array([2])), 8, writer, encoder, how)
         shown[rule] = [item for i in range(len(plan)) for item in plan[i][0].slot_items[2:] if item != 3]

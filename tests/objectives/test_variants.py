@@ -189,7 +189,8 @@ def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
     assert tuned.report["examples"] == sum(tuned.report["examples_by_mode"].values()) == 12
     assert tuned.manifest.projector == PROJECTORS[kind]
     assert tuned.manifest.fusion.kind == fusion
-    made = read_artifacts(tmp_path, tmp_path / "recommender", tmp_path / "embeddings", tmp_path / "adapter")
+    parts = ("recommender", "embeddings", "adapter", "candidates.parquet")
+    made = read_artifacts(tmp_path, *(tmp_path / part for part in parts))
     again = load_tuned(params.eval, made)
     moved = dict(tuned.model.projector.named_parameters())
     for name, weight in again.hybrid.projector.named_parameters():
