@@ -217,7 +217,7 @@ def test_experiments_are_run_shown_and_compared(run: Run, repository: Path) -> N
     page = run("dvc", "plots", "show").stdout.strip()
     assert page == (repository / "dvc_plots/index.html").as_uri()
     shown = (repository / "dvc_plots/index.html").read_text()
-    assert shown.count("vegaEmbed('#") == 11
+    assert shown.count("vegaEmbed('#") == 12
     assert "https://cdn" not in shown
     run("git", "checkout", "--", "params.yaml")
 

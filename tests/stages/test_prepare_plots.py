@@ -34,7 +34,7 @@ def _write_data(folder: Path, number: float) -> None:
         write_curve(folder / f"data/evaluation/{name}.csv", rows, list(rows[0]))
     for name, columns in (
         ("pretrain", ("epoch", "loss", "validation_ndcg_at_10")),
-        ("finetune", ("step", "loss", "validation", "hybrid_probability")),
+        ("finetune", ("step", "loss", "validation", "hybrid_probability", "hybrid_share")),
     ):
         rows = [dict.fromkeys(columns, number), dict.fromkeys(columns, number + 1)]
         write_curve(folder / f"data/curves/{name}.csv", rows, columns)
@@ -78,7 +78,7 @@ def shown(repository: Path) -> str:
 
 
 def test_the_page_holds_all_plots_and_what_draws_them(shown: str) -> None:
-    assert shown.count("vegaEmbed('#") == len(NAMES) == 11
+    assert shown.count("vegaEmbed('#") == len(NAMES) == 12
     assert shown.count("window.vegaEmbed=") == 1
     assert all(name in shown for name in NAMES)
     assert "{plot_divs}" not in shown
