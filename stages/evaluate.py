@@ -78,7 +78,7 @@ def _write(judged: "Judged", artifacts: "Artifacts") -> None:
     tables, answered = artifacts.tables, judged.answered
     n_training_users = int((tables.sequences.train_end > 0).sum())
     found = details(answered, tables.items, n_training_users, artifacts.embeddings.vectors)
-    found["remarks"] = remarks(found, answered.asked.sets, are_hard=artifacts.are_hard)
+    found["remarks"] = remarks(found, answered.asked)
     # All that can fail comes before what is written.
     rows, matter = plot_rows(found), headline(answered, judged.weight)
     drawn = pictures(rows, matter["lists"], PLOT_TEMPLATES)

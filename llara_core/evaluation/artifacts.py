@@ -28,7 +28,7 @@ class Artifacts:
 
     Attributes:
         tables: catalogue, sequences, and the lists that are asked about.
-        are_hard: whether the recommender chose the negatives of these lists.
+        chosen_by: digest of the recommender, if it chose the negatives of these lists.
         recommender: in evaluation mode.
         embeddings: the recommender's, as the adapter was trained with.
         adapter: its folder.
@@ -37,7 +37,7 @@ class Artifacts:
     """
 
     tables: Processed
-    are_hard: bool
+    chosen_by: str | None
     recommender: SequentialRecommender
     embeddings: ItemEmbeddings
     adapter: Path
@@ -61,7 +61,7 @@ def read_artifacts(processed: Path, recommender: Path, embeddings: Path, adapter
     asked = read_asked_lists(candidates, tables, lineage["recommender"])
     lineage |= {"candidates": asked.sets.digest, "adapter": sha256_of_folder(adapter)}
     tables = replace(tables, sets=asked.sets)
-    return Artifacts(tables, asked.are_hard, model, vectors, adapter, manifest, lineage)
+    return Artifacts(tables, asked.chosen_by, model, vectors, adapter, manifest, lineage)
 
 
 def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:

@@ -114,11 +114,12 @@ def require_same_lists(first: Asked, second: Asked, names: tuple[str, str]) -> N
     if shapes[0] != shapes[1]:
         of, place = ("lists", 0) if shapes[0][0] != shapes[1][0] else ("candidates a list", 1)
         raise ArtifactError(f"{problem} {shapes[0][place]} and {shapes[1][place]} {of}")
+    why = "" if first.chosen_by == second.chosen_by else ": hard negatives are a recommender's own (docs/evaluation.md)"
     row, column, values = _first_difference(first, second)
     example, user, draw = (getattr(first.sets, name)[row] for name in ("example_ids", "user_ids", "draws"))
     raise ArtifactError(
         f"{problem} {column} {values[0]} and {values[1]} in row {row} ({names[0]}'s example {example}, user {user}, "
-        f"draw {draw})"
+        f"draw {draw}){why}"
     )
 
 

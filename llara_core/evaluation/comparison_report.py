@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from llara_core.evaluation.comparison import EQUAL, RESAMPLES, Difference, compare_pair, require_same_lists
+from llara_core.evaluation.remarks import HARD
 from llara_core.evaluation.significance import holm
 from llara_core.evaluation.slices import slices_of
 from llara_core.evaluation.statistics import mean_with_interval, share_with_interval
@@ -163,7 +164,7 @@ def _interval_in_words(difference: Difference, swapped: bool) -> str:
 
 def _notes(variants: Sequence[Variant]) -> list[str]:
     """What a reader of the numbers must know."""
-    notes = []
+    notes = [f"{HARD[0].upper()}{HARD[1:]}."] if variants[0].asked.chosen_by else []
     if single := [variant.name for variant in variants if len(variant.values) == 1]:
         notes.append(
             f"One run each of {', '.join(single)}: another seed of it may differ by more than the intervals say."

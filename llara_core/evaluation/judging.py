@@ -89,7 +89,7 @@ def judge(params: Params, artifacts: Artifacts, folder: Path) -> Judged | None:
         return None
     found = {name: pieces.collect(name, lists) for name, (_, lists) in jobs.items()}
     weight = _add_others(params, artifacts, sets, found, found.pop("validation", None), validation)
-    return Judged(Answered(Asked.of(sets, artifacts.tables.items), found), weight, seconds)
+    return Judged(Answered(Asked.of(sets, artifacts.tables.items, artifacts.chosen_by), found), weight, seconds)
 
 
 def _probe(probe: Probe, tuned: Tuned, respondent: Respondent, seed: int) -> Answer:

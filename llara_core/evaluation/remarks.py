@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.predictions import Asked
 
 _FORMAT_LEARNT = 0.9
-_HARD = (
-    "the negatives are favourites of the recommender's: its row is the share of targets that it likes better still, "
-    "and whoever dislikes what it likes does well too (docs/evaluation.md)"
+HARD = (
+    "the negatives are favourites of a recommender's: its own row says nothing of how good it is, and whoever dislikes "
+    "what it likes does well too (docs/evaluation.md)"
 )
 _PROBES = {
     "text": "without behavioural tokens",
@@ -19,19 +19,14 @@ _PROBES = {
 }
 
 
-def remarks(details: dict[str, Any], sets: CandidateSets, *, are_hard: bool) -> list[str]:
-    """Word what a reader should know, from `report.details` of answers to `sets`.
-
-    Args:
-        details: of all models.
-        sets: that were asked about.
-        are_hard: whether the recommender chose their negatives. Chance says nothing then: a target that isn't among its
-            favourites stands below all of them for whoever likes what it likes.
-    """
-    advice = "; eval.positions: all asks about more positions" if (sets.scopes == "last").all() else ""
-    chance = None if are_hard else 1 / sets.candidates.shape[1]
+def remarks(details: dict[str, Any], asked: Asked) -> list[str]:
+    """Word what a reader should know, from `report.details` of answers to the lists asked about."""
+    advice = "; eval.positions: all asks about more positions" if (asked.sets.scopes == "last").all() else ""
+    # On hard lists chance says nothing: a target that isn't among the recommender's favourites stands below all of them
+    # for whoever likes what it likes.
+    chance = None if asked.chosen_by else 1 / asked.sets.candidates.shape[1]
     said = [*_of_answers(details["models"]["llara"], chance), *_of_differences(details, advice)]
-    return [_HARD, *said] if are_hard else said
+    return [HARD, *said] if asked.chosen_by else said
 
 
 def _of_answers(llara: dict[str, Any], chance: float | None) -> Iterator[str]:

@@ -68,7 +68,7 @@ class AllPositions(Section):
 class Popularity(Section):
     """Negatives by popularity: an item's weight is its number of training interactions plus `smoothing`."""
 
-    smoothing: PositiveFloat
+    smoothing: Annotated[float, Field(ge=1e-6, le=1e9)]
 
 
 class Hard(Section):

@@ -12,8 +12,10 @@ def offline_page(template: Path) -> str:
     """Return the template with Vega in place of `{vega}`; its other places are DVC's to fill.
 
     Raises:
-        ArtifactError: the template doesn't have that place once.
+        ArtifactError: there is no template, or it doesn't have that place once.
     """
+    if not template.is_file():
+        raise ArtifactError(f"{template}: no such file; run this in the repository's root")
     page = template.read_text(encoding="utf-8")
     if (found := page.count(_PLACE)) != 1:
         raise ArtifactError(f"{template} must hold {_PLACE} once, got it {found} times")

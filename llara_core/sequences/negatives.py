@@ -67,11 +67,12 @@ def draw_candidates(
         DataError: a row has fewer than size − 1 possible negatives.
     """
     lists = _Lists(seed, keys, targets, excluded)
-    source = Alike(n_items) if weights is None else ByWeight(weights)
+    n_proposals = 2 * size
+    source = Alike(n_items, n_proposals) if weights is None else ByWeight(weights)
     is_target = np.arange(size) == random_integers(random_words(seed, *keys, PLACES), size)[:, None]
     rows = np.empty((len(lists), size), dtype=np.int32)
     rows[is_target] = targets
-    rows[~is_target] = _draw_negatives(lists, source, size - 1, 2 * size).reshape(-1)
+    rows[~is_target] = _draw_negatives(lists, source, size - 1, n_proposals).reshape(-1)
     return rows
 
 

@@ -39,9 +39,10 @@ class Source(Protocol):
 class Alike:
     """Every item with the same probability."""
 
-    def __init__(self, n_items: int) -> None:
-        """Propose ids 1 to n_items."""
+    def __init__(self, n_items: int, n_proposals: int) -> None:
+        """Propose ids 1 to n_items, up to n_proposals for each list."""
         self.n_items, self.patience = n_items, 0
+        self._unused = max(n_items, n_proposals)  # the first counter whose words propose nothing
 
     def items(self, words: np.ndarray) -> np.ndarray:
         """Map words to ids."""
@@ -49,7 +50,7 @@ class Alike:
 
     def draw_left(self, words: Words, left: np.ndarray, count: int) -> np.ndarray:
         """Shuffle what is left."""
-        order = np.argsort(words(PROPOSED, self.n_items + np.arange(len(left))), kind="stable")
+        order = np.argsort(words(PROPOSED, self._unused + np.arange(len(left))), kind="stable")
         return left[order[:count]]
 
 

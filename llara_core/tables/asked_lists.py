@@ -13,10 +13,10 @@ _LISTS, _RECOMMENDER = "candidates", "recommender"
 
 @dataclass(frozen=True)
 class AskedLists:
-    """Lists, and whether a recommender chose their negatives."""
+    """Lists, and the digest of the recommender that chose their negatives, if one did."""
 
     sets: CandidateSets
-    are_hard: bool
+    chosen_by: str | None
 
 
 def write_hard_lists(path: Path, sets: CandidateSets, tables: Processed, recommender: str) -> None:
@@ -38,8 +38,8 @@ def read_asked_lists(path: Path, tables: Processed, recommender: str) -> AskedLi
     """
     sets, made_from = read_with_lineage(path, tables.items, tables.sequences)
     expected = {_LISTS: tables.sets.digest}
-    if are_hard := _RECOMMENDER in made_from:
+    if (chosen_by := made_from.get(_RECOMMENDER)) is not None:
         require_lineage(path, made_from, {**expected, _RECOMMENDER: recommender})
     else:
         require_lineage(path, {_LISTS: sets.digest}, expected)
-    return AskedLists(sets, are_hard)
+    return AskedLists(sets, chosen_by)

@@ -29,6 +29,7 @@ from llara_core.tables.parquet import read_table, write_table
 
 NO_ITEM = 0
 LISTS = "lists.parquet"
+_CHOSEN_BY = "negatives_chosen_by"
 SCORED, WHOLE, INSIDE, NONE = "scored", "whole", "inside", "none"
 _MATCHES = (SCORED, WHOLE, INSIDE, NONE)
 _LISTS_SCHEMA = SCHEMA.append(pa.field("n_train", pa.list_(pa.int32())))
@@ -52,15 +53,17 @@ class Asked:
     Attributes:
         sets: of one split.
         n_train: [R, C] training interactions of each candidate.
+        chosen_by: digest of the recommender that chose hard negatives; None of others.
     """
 
     sets: CandidateSets
     n_train: np.ndarray
+    chosen_by: str | None = None
 
     @classmethod
-    def of(cls, sets: CandidateSets, items: Items) -> Self:
-        """Describe sets about `items`."""
-        return cls(sets, items.popularity[sets.candidates])
+    def of(cls, sets: CandidateSets, items: Items, chosen_by: str | None = None) -> Self:
+        """Describe sets about `items`, whose negatives a recommender of this digest may have chosen."""
+        return cls(sets, items.popularity[sets.candidates], chosen_by)
 
     def __len__(self) -> int:
         """Return the number of candidate sets."""
@@ -147,7 +150,8 @@ def write_predictions(folder: Path, answered: Answered, made_from: Lineage) -> N
     """Write lists.parquet, and a table per model, into `folder`."""
     asked = answered.asked
     lists = table_of(asked.sets).append_column(_LISTS_SCHEMA.field("n_train"), lists_of(asked.n_train))
-    write_table(folder / LISTS, lists, made_from)
+    chosen_by = {} if asked.chosen_by is None else {_CHOSEN_BY: asked.chosen_by}
+    write_table(folder / LISTS, lists, {**made_from, **chosen_by})
     for name, predictions in answered.predictions.items():
         write_answers(folder / f"{name}.parquet", predictions, asked.sets, {**made_from, "lists": asked.digest})
 
@@ -185,7 +189,7 @@ def _int32(values: np.ndarray) -> pa.Array:
 
 
 def _read_lists(path: Path) -> Asked:
-    table, _ = read_table(path, _LISTS_SCHEMA)
+    table, made_from = read_table(path, _LISTS_SCHEMA)
     sets = sets_of(path, table)
     require_sound_lists(path, sets)
     n_train = rows_of(path, table, "n_train")
@@ -194,7 +198,7 @@ def _read_lists(path: Path) -> Asked:
             f"{path}: n_train must have a number for each of {sets.candidates.shape[1]} candidates, got "
             f"{n_train.shape[1]}"
         )
-    return Asked(sets, n_train)
+    return Asked(sets, n_train, made_from.get(_CHOSEN_BY))
 
 
 def read_answers(path: Path, sets: CandidateSets, made_from: Lineage) -> Predictions:

@@ -440,6 +440,22 @@ def test_a_variants_own_interval_by_hand() -> None:
     assert own([1, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((0.75, 0.75 - 3.182446 * (1 / 12) ** 0.5 / 2, 1), abs=1e-6)
 
 
+def test_hard_negatives_are_noted_and_explain_why_lists_differ() -> None:
+    def hard(name: str, chosen_by: str) -> Variant:
+        variant = _variant(name, [1, 0, 1], [1, 2, 3])
+        return replace(variant, asked=replace(variant.asked, chosen_by=chosen_by))
+
+    found = report([hard("a", "x"), hard("b", "x")], "mrr", with_slices=False, seed=0)
+    assert found.notes[0].startswith("The negatives are favourites of a recommender's: its own row says nothing of how")
+    one, other = hard("a", "x"), hard("b", "y")
+    swapped = replace(other.asked.sets, candidates=other.asked.sets.candidates[:, ::-1].copy())
+    other = replace(other, asked=replace(other.asked, sets=swapped))
+    with pytest.raises(ArtifactError, match="same lists, got .*: hard negatives are a recommender's own"):
+        require_same_lists(one.asked, other.asked, ("a", "b"))
+    with pytest.raises(ArtifactError, match=r"draw 0\)$"):
+        require_same_lists(one.asked, replace(other.asked, chosen_by="x"), ("a", "b"))
+
+
 def test_users_who_are_all_alike_give_no_interval() -> None:
     """Their spread is 0, which says nothing of a thirteenth user: half of all values may be right by chance."""
     found = _report_of([0.5] * 12, [1 / 3] * 12, [0.5] * 11 + [0.25])

@@ -105,9 +105,9 @@ def _many(hits: dict[str, list[int]]) -> Answered:
     return Answered(asked, {name: make_scored(asked, row * (60 // len(row))) for name, row in hits.items()})
 
 
-def _said(answered: Answered, scope: Scope = "last", *, are_hard: bool = False) -> list[str]:
+def _said(answered: Answered, scope: Scope = "last", chosen_by: str | None = None) -> list[str]:
     sets = replace(answered.asked.sets, scopes=np.full(len(answered.asked), scope, dtype=object))
-    return remarks(details(answered, ITEMS, 40, VECTORS), sets, are_hard=are_hard)
+    return remarks(details(answered, ITEMS, 40, VECTORS), replace(answered.asked, sets=sets, chosen_by=chosen_by))
 
 
 def test_nothing_is_said_where_all_is_well() -> None:
@@ -158,8 +158,8 @@ def test_more_positions_are_advised_where_there_are_more() -> None:
 def test_hard_lists_are_named_and_say_nothing_by_chance() -> None:
     rows = _many({"llara": [1, 0, 0, 0, 0, 0]})
     assert "below chance" in _said(rows)[0]
-    [said] = _said(rows, are_hard=True)
-    assert said.startswith("the negatives are favourites of the recommender's")
+    [said] = _said(rows, chosen_by="a recommender")
+    assert said.startswith("the negatives are favourites of a recommender's")
 
 
 def test_an_answer_format_that_was_not_learnt_is_said(answered: Answered) -> None:
@@ -213,4 +213,4 @@ def test_one_user_has_intervals_as_wide_as_can_be() -> None:
         VECTORS,
     )
     assert found["differences"]["llara - recommender"] == {"difference": 0.5, "low": -1, "high": 1}
-    assert "+0.500 [-1.000, +1.000]" in remarks(found, asked.sets, are_hard=False)[-1]
+    assert "+0.500 [-1.000, +1.000]" in remarks(found, asked)[-1]

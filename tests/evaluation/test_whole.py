@@ -192,8 +192,8 @@ def test_everything_is_asked_about_the_lists_of_stage_candidates(
 ) -> None:
     hard = _write_hard(folder)
     made = _read_hard(folder)
-    assert made.are_hard
-    assert not _read(folder).are_hard
+    assert made.chosen_by == made.lineage["recommender"]
+    assert _read(folder).chosen_by is None
     assert made.lineage == {**_read(folder).lineage, "candidates": hard.digest}
     assert hard.digest != read_processed(folder).sets.digest
     asked, real = [], respondent.AnswerRespondent.answer
@@ -205,6 +205,7 @@ def test_everything_is_asked_about_the_lists_of_stage_candidates(
     monkeypatch.setattr(respondent.AnswerRespondent, "answer", watch)
     how = _asked(small, positions="all", draws=2, untuned=True, probes=["text"])
     judged = judge(how, made, folder / "pieces")
+    assert judged.answered.asked.chosen_by == made.chosen_by
     found = {
         split: {tuple(row) for sets in asked for row in sets.select(sets.splits == split).candidates.tolist()}
         for split in ("validation", "test")

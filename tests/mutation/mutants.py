@@ -793,6 +793,16 @@ _RUNNING = [
 
 
 _PLOTTING = [
+    Mutant(_BARS, "half a bar's interval", '"field": "<DVC_METRIC_X>_low"', '"field": "<DVC_METRIC_X>"'),
+    Mutant(_BARS, "bars on one another", '"yOffset": {"field": "rev", "sort": null}', '"text": {"value": ""}'),
+    Mutant(
+        _RELIABILITY,
+        "confidence for accuracy",
+        '"field": "<DVC_METRIC_Y>", "type"',
+        '"field": "<DVC_METRIC_X>", "type"',
+    ),
+    Mutant(_RELIABILITY, "no interval", '"field": "<DVC_METRIC_Y>_low"', '"field": "<DVC_METRIC_Y>_high"'),
+    Mutant(_PANELS, "one line for all revisions", '"groupby": ["model", "rev"]', '"groupby": ["model"]'),
     Mutant(_REPORT, "the ceiling of both", '"either": ours | theirs', '"either": ours & theirs'),
     Mutant(
         _REPORT,
@@ -824,7 +834,8 @@ _PLOTTING = [
 ]
 
 _DRAWING = [
-    Mutant(_NEGATIVES, "all items alike", "Alike(n_items) if weights is None else ByWeight(weights)", "Alike(n_items)"),
+    Mutant(_NEGATIVES, "all items alike", "if weights is None else By", "if True else By"),
+    Mutant(_PROPOSALS, "words that proposed shuffle too", "max(n_items, n_proposals)", "n_items"),
     Mutant(_NEGATIVES, "an item twice in a list", " & _first_in_row(proposals)", ""),
     Mutant(_NEGATIVES, "the target as a negative", "(proposals != lists.targets[:, None]) & ", ""),
     Mutant(_NEGATIVES, "the target in what is left", "one.excluded[0], one.targets, taken", "one.excluded[0], taken"),
@@ -876,7 +887,7 @@ _DRAWING = [
     Mutant(_STAGE, "hard whatever the rule", 'if rule == "hard":', "if rule:"),
     Mutant(_ARTIFACTS, "asked about preprocessing's lists", "replace(tables, sets=asked.sets)", "replace(tables)"),
     Mutant(_ARTIFACTS, "lineage of preprocessing's lists", "asked.sets.digest", "tables.sets.digest"),
-    Mutant(_REMARKS, "chance on hard lists", "None if are_hard else 1 /", "1 /"),
+    Mutant(_REMARKS, "chance on hard lists", "None if asked.chosen_by else 1 /", "1 /"),
     Mutant(_PLAN, "wrong answers alike", "size, self._weights)", "size)"),
     Mutant(_PLAN, "another smoothing", "settings.negatives, settings.smoothing)", "settings.negatives, 1.0)"),
     Mutant(

@@ -64,7 +64,12 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
             "negatives: popular",
             "candidates.negatives must be 'outside_history', 'outside_recent', 'popularity' or 'hard', got 'popular'",
         ),
-        ("{smoothing: 1.0}", "{smoothing: 0.0}", "candidates.popularity.smoothing must be > 0.0, got 0.0"),
+        ("{smoothing: 1.0}", "{smoothing: 0.0}", "candidates.popularity.smoothing must be ≥ 1e-06, got 0.0"),
+        (
+            "{smoothing: 1.0}",
+            "{smoothing: 1.0e+10}",
+            "popularity.smoothing must be ≤ 1000000000.0, got 1000",
+        ),
         ("{pool: 100}", "{pool: 0}", "candidates.hard.pool must be ≥ 1, got 0"),
         ("drawn_per: batch", "drawn_per: epoch", "curriculum.drawn_per must be 'batch' or 'example', got 'epoch'"),
         ("drawn_per: batch", "drawn_pre: batch", "curriculum.drawn_pre is unknown (did you mean drawn_per?), got 'ba"),

@@ -25,3 +25,8 @@ def test_a_template_without_a_place_for_vega_is_refused(tmp_path: Path, text: st
     (tmp_path / "page.html").write_text(text)
     with pytest.raises(ArtifactError, match=rf"page.html must hold {{vega}} once, got it {found} times"):
         offline_page(tmp_path / "page.html")
+
+
+def test_without_a_template_the_error_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"page.html: no such file; run this in the repository's root"):
+        offline_page(tmp_path / "page.html")

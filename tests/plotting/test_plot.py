@@ -107,6 +107,15 @@ def test_the_dashed_line_is_the_share_of_all_lists() -> None:
     assert dashed[1]["y"] == pytest.approx(expected)
 
 
+def test_each_revision_has_a_dashed_line_of_its_own() -> None:
+    shares = {"old": 0.2, "new": 0.6}
+    rows = [{**row, "rev": rev} for rev, share in shares.items() for row in _rows("ape", [share, share], [10, 30])]
+    drawn = _drawn(PARTS, rows)
+    points, dashed = list(_of(drawn, "symbol")), list(_of(drawn, "line"))
+    assert sorted({round(line["y"], 3) for line in dashed}) == sorted({round(point["y"], 3) for point in points})
+    assert len({round(line["y"], 3) for line in dashed}) == 2
+
+
 def test_whiskers_span_the_interval() -> None:
     drawn = _drawn(PARTS, [{**row, "rev": "workspace"} for row in ROWS])
     points, whiskers = list(_of(drawn, "symbol")), list(_of(drawn, "rule"))
@@ -143,12 +152,24 @@ def test_bars_are_as_long_as_their_value_and_stand_in_the_order_of_the_rows() ->
     assert second["width"] == pytest.approx(2 * first["width"])
     assert first["y"] < second["y"]
     assert [text for text in _texts(drawn) if text in ("0.200", "0.400")] == ["0.200", "0.400"]
+    step = first["width"] / 2  # .1
+    whiskers = [rule for rule in _of(drawn, "rule") if abs(rule["x2"] - rule["x"]) > 1]
+    for bar, whisker in zip((first, second), whiskers, strict=True):
+        ends = sorted((whisker["x"], whisker["x2"]))
+        assert ends == pytest.approx([bar["width"] - step, bar["width"] + step])
+
+
+def test_bars_of_revisions_stand_side_by_side() -> None:
+    bars = Plot("bars", "bars", x="share", x_label="share", y="name", y_label="name")
+    rows = [{"name": "ape", "rev": rev, **_share("share", 0.2)} for rev in ("old", "new")]
+    first, second = (bar for bar in _of(_drawn(bars, rows), "rect") if bar["fill"] in ("#56B4E9", "#E69F00"))
+    assert first["y"] + first["height"] <= second["y"]
 
 
 def test_calibration_has_its_diagonal_in_every_panel() -> None:
     plotted = Plot("c", "calibration", x="confidence", x_label="confidence", y="accuracy", y_label="accuracy")
     rows = [
-        {"model": model, "confidence": 0.5, "accuracy": 0.6, "accuracy_low": 0.5, "accuracy_high": 0.7, "n_lists": 9}
+        {"model": model, "confidence": 0.5, "accuracy": 0.7, "accuracy_low": 0.6, "accuracy_high": 0.8, "n_lists": 9}
         for model in ("a", "b")
     ]
     drawn = _drawn(plotted, [{**row, "rev": "workspace"} for row in rows])
@@ -158,6 +179,12 @@ def test_calibration_has_its_diagonal_in_every_panel() -> None:
         corners = sorted([(line["x"], line["y"]), (line["x2"], line["y2"])])
         assert corners[0] == (0, 160)
         assert corners[1] == (160, 0)
+    for point in (points := list(_of(drawn, "symbol"))):
+        assert (point["x"], point["y"]) == pytest.approx((80, 160 * (1 - 0.7)))
+    whiskers = [rule for rule in _of(drawn, "rule") if rule not in diagonals]
+    assert len(points) == len(whiskers) == 2
+    for whisker in whiskers:
+        assert sorted((whisker["y"], whisker["y2"])) == pytest.approx([160 * (1 - 0.8), 160 * (1 - 0.6)])
 
 
 def test_a_curve_goes_on_over_steps_that_measured_nothing() -> None:

@@ -98,13 +98,14 @@ def _successive(items: list[int], count: int, weights: np.ndarray) -> dict[tuple
     return found
 
 
+@pytest.mark.parametrize("weights", [WEIGHTS, None])
 @pytest.mark.parametrize("size", [2, 3, 4])
-def test_weighted_negatives_come_one_after_the_other_by_weight(size: int) -> None:
+def test_negatives_come_one_after_the_other_by_weight(size: int, weights: np.ndarray | None) -> None:
     """Of items 1, 3, 5 and 6. With so few, many lists don't find enough in their first proposals."""
     n = 20_000
-    rows = draw_candidates(3, _keys(n), np.full(n, 4), [np.array([2])] * n, 6, size, WEIGHTS)
+    rows = draw_candidates(3, _keys(n), np.full(n, 4), [np.array([2])] * n, 6, size, weights)
     drawn = Counter(map(tuple, rows[rows != 4].reshape(n, size - 1).tolist()))
-    expected = _successive([1, 3, 5, 6], size - 1, WEIGHTS)
+    expected = _successive([1, 3, 5, 6], size - 1, np.ones(6) if weights is None else weights)
     assert set(drawn) == set(expected)
     observed = [drawn[way] for way in expected]
     assert stats.chisquare(observed, n * np.array(list(expected.values()))).pvalue > 0.001
@@ -112,7 +113,7 @@ def test_weighted_negatives_come_one_after_the_other_by_weight(size: int) -> Non
     assert stats.chisquare([places[i] for i in range(size)]).pvalue > 0.001
 
 
-@pytest.mark.parametrize("source", [Alike(6), ByWeight(WEIGHTS)])
+@pytest.mark.parametrize("source", [Alike(6, 8), ByWeight(WEIGHTS)])
 def test_what_is_left_is_drawn_with_the_same_probabilities(source: Alike | ByWeight) -> None:
     n, left = 10_000, np.array([1, 3, 6])
     drawn = Counter(

@@ -35,7 +35,7 @@ def test_lists_that_were_passed_on_are_those_of_preprocessing(tmp_path: Path, ta
     write_candidates(path, tables.sets, tables.items, tables.sequences)
     found = read_asked_lists(path, tables, "any")
     assert found.sets.digest == tables.sets.digest
-    assert not found.are_hard
+    assert found.chosen_by is None
     redrawn = replace(tables, sets=_sets([[5, 3], [3, 4]]))  # of the same items and sequences, by another seed
     with pytest.raises(
         ArtifactError, match=f"c.parquet: was made from other candidates than those at hand: .*{OTHERS}"
@@ -48,7 +48,7 @@ def test_hard_lists_are_refused_beside_what_they_were_not_made_from(tmp_path: Pa
     write_hard_lists(path, HARD, tables, "mine")
     found = read_asked_lists(path, tables, "mine")
     assert found.sets.candidates.tolist() == [[5, 3], [3, 5]]
-    assert found.are_hard
+    assert found.chosen_by == "mine"
     redrawn = replace(tables, sets=_sets([[5, 3], [3, 4]]))
     popular = replace(tables.items, n_train=tables.items.n_train + 1)
     for beside, recommender, what in (

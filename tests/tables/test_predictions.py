@@ -58,6 +58,13 @@ def test_what_was_answered_survives_a_round_trip(folder: Path) -> None:
     assert read.predictions["written"].scores is None
 
 
+def test_who_chose_hard_negatives_is_kept(tmp_path: Path) -> None:
+    assert Asked.of(SETS, ITEMS).chosen_by is None
+    for chosen_by in (None, "a recommender"):
+        write_predictions(tmp_path, Answered(Asked.of(SETS, ITEMS, chosen_by), {}), {"recommender": "another"})
+        assert read_predictions(tmp_path).asked.chosen_by == chosen_by
+
+
 def test_ties_and_nan_count_against_the_target(folder: Path) -> None:
     assert CHOSEN.target_ranks(SETS).tolist() == [2, 1, 2]
     scores = SCORES.copy()
