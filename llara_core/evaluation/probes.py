@@ -10,6 +10,7 @@ from llara_core.errors import ArtifactError
 from llara_core.hybrid.adapter import AdapterManifest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.asking import Advance, Respondent, Tuned, ignore
+from llara_core.params.projector import ADDITIVE
 from llara_core.params.sections import Eval, Probe
 from llara_core.prompting.segments import Mode
 from llara_core.sequences.random_words import random_permutation, random_shares, random_words
@@ -30,6 +31,11 @@ def choose_probes(params: Eval, manifest: AdapterManifest) -> list[Probe]:
         raise ArtifactError(
             "eval.probes must not hold history_removed for an adapter trained by stream, whose answer is the state "
             "behind the latest item"
+        )
+    if "id" in params.probes and manifest.fusion.kind in ADDITIVE:
+        raise ArtifactError(
+            f"eval.probes must not hold id for an adapter of fusion.kind {manifest.fusion.kind}, whose behavioural "
+            "tokens are added to the words of titles, and mean nothing without any"
         )
     mode = manifest.choose_mode(params.mode)
     idle: set[Probe] = {mode}

@@ -62,6 +62,7 @@ def tuning_fingerprint(params: Params, artifacts: Sequence[Path]) -> str:
     sections += [params.train, params.selected_objective]
     settings = {
         "seed": params.seed,
+        "chat": frame.model_dump() if (frame := _frame(params)) else None,  # some templates write the day's date
         "lists": [params.candidates.size, params.candidates.negatives],
         "sections": [section.model_dump(mode="json") for section in sections],
         "template": params.eval.template,  # of the questions by which weights are chosen
@@ -95,7 +96,7 @@ def tune(
         recommender.to(choose_device()).eval(),
         lambda: base.hybrid,
         PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, tables.items.titles_by_id),
-        PromptEncoder(tokenizer, max_length, chat_frame(tokenizer) if params.prompt.form == "chat" else None),
+        PromptEncoder(tokenizer, max_length, _frame(params)),
     )
     objective = build_objective(params.train.objective.name, sources)
     validation = recipe.validation
@@ -141,6 +142,10 @@ class _Base:
         if self._params.train.gradient_checkpointing:
             llm.gradient_checkpointing_enable()
         return build_hybrid(llm, self._embeddings.vectors, self._params.projector, self._params.fusion)
+
+
+def _frame(params: Params) -> ChatFrame | None:
+    return chat_frame(load_tokenizer(params.selected_llm)[0]) if params.prompt.form == "chat" else None
 
 
 def _manifest(

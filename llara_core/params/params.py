@@ -8,7 +8,7 @@ from llara_core.params.base import Section, Seed
 from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Dataset
 from llara_core.params.objectives import Objectives, Recipe
-from llara_core.params.projector import Fusion, Projector
+from llara_core.params.projector import ADDITIVE, Fusion, Projector
 from llara_core.params.recommenders import Pretrain, Recommender
 from llara_core.params.sections import (
     Baselines,
@@ -132,6 +132,11 @@ def _eval_problems(params: Params) -> list[str]:
         problems.append(
             "eval.probes must not hold history_removed for train.objective.name stream, whose answer is the state "
             "behind the latest item"
+        )
+    if "id" in params.eval.probes and params.fusion.kind in ADDITIVE:
+        problems.append(
+            f"eval.probes must not hold id for fusion.kind {params.fusion.kind}, whose behavioural tokens are added to "
+            "the words of titles, and mean nothing without any"
         )
     if params.eval.method != "scoring" and params.train.objective.name != "answer":
         problems.append(

@@ -40,6 +40,8 @@ Projector = Annotated[LinearProjector | MlpProjector | TransformerProjector, Fie
 
 FusionKind = Literal["append", "replace", "add", "gate"]
 """Behavioural tokens behind titles, or at each of their tokens: instead of it, added to it, added through a gate."""
+ADDITIVE: tuple[FusionKind, ...] = ("add", "gate")
+"""Those whose behavioural tokens need words to be added to."""
 
 
 class Fusion(Section):

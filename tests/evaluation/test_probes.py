@@ -12,6 +12,7 @@ from llara_core.evaluation.probes import answer_shuffled, choose_probes, probed,
 from llara_core.hybrid.adapter import AdapterManifest, build_hybrid
 from llara_core.objectives.asking import Advance, Respondent, Tuned, best_of, ignore
 from llara_core.params.params import Params
+from llara_core.params.projector import Fusion, FusionKind
 from llara_core.params.sections import FolderLlm, Probe
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
@@ -58,6 +59,17 @@ def test_probes_that_change_nothing_are_left_out(
 ) -> None:
     how = params.eval.model_copy(update={"probes": ALL})
     assert choose_probes(how, _manifest(params, objective, modes)) == [probe for probe in ALL if probe not in idle]
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("append", False), ("replace", False), ("add", True), ("gate", True)])
+def test_tokens_that_need_words_cannot_be_asked_alone(params: Params, kind: FusionKind, refused: bool) -> None:
+    how = params.eval.model_copy(update={"probes": ["id"]})
+    manifest = _manifest(params, "answer", ["hybrid"]).model_copy(update={"fusion": Fusion(kind=kind)})
+    if refused:
+        with pytest.raises(ArtifactError, match=f"eval.probes must not hold id for an adapter of fusion.kind {kind}"):
+            choose_probes(how, manifest)
+    else:
+        assert choose_probes(how, manifest) == ["id"]
 
 
 def test_a_stream_cannot_be_asked_without_a_history(params: Params) -> None:

@@ -8,6 +8,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from llara_core.errors import DataError
+from llara_core.finetuning import tuning
 from llara_core.finetuning.tuning import tune, tuning_fingerprint
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.objectives.answer.objective import AnswerObjective, answer_loss, validation_questions
@@ -17,6 +18,7 @@ from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm, Popularity
+from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
@@ -264,7 +266,10 @@ def test_the_weights_that_validation_likes_best_are_kept(
     assert found == {"untuned": 0.0, "tuned": 0.2, "step": 1}  # it has never come to .9
 
 
-def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params, tmp_path: Path) -> None:
+def test_the_fingerprint_follows_every_param_that_decides_weights(
+    small: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "chat_frame", lambda _: ChatFrame(before="", after=""))
     (tmp_path / "items").write_text("items")
     path = small.selected_llm.path
     nouns = small.selected_dataset.nouns.model_copy(update={"item": "film"})
@@ -296,6 +301,17 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(small: Params,
     assert len(found) == 1 + len(changes)
     (tmp_path / "items").write_text("other")
     assert tuning_fingerprint(small, [tmp_path / "items"]) not in found
+
+
+def test_the_fingerprint_follows_a_chat_s_frame(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some models' templates write the day's date: steps of another day's prompts can't go on from these."""
+    prompt = small.prompt.model_copy(update={"form": "chat"})
+    chat, found = small.model_copy(update={"prompt": prompt}), {}
+    for day in ("1 Nov", "2 Nov"):
+        monkeypatch.setattr(tuning, "chat_frame", lambda _, day=day: ChatFrame(before=day, after=""))
+        found[day] = tuning_fingerprint(chat, [])
+        assert tuning_fingerprint(chat, []) == found[day]
+    assert found["1 Nov"] != found["2 Nov"]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])

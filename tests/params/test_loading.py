@@ -185,6 +185,14 @@ def test_text_prompts_go_with_a_text_only_training(tmp_path: Path) -> None:
     assert chat.prompt.form == "chat"
 
 
+@pytest.mark.parametrize("kind", ["add", "gate"])
+def test_tokens_that_need_words_have_no_probe_without_any(tmp_path: Path, kind: str) -> None:
+    changes = [("{kind: append}", f"{{kind: {kind}}}"), ("[text, vectors_shuffled", "[id, vectors_shuffled")]
+    with pytest.raises(ParamsError, match=f"eval.probes must not hold id for fusion.kind {kind}"):
+        load_params(_write(tmp_path, *changes))
+    assert load_params(_write(tmp_path, ("{kind: append}", "{kind: replace}"), changes[1])).fusion.kind == "replace"
+
+
 @pytest.mark.parametrize("kind", ["replace", "add", "gate"])
 def test_tokens_alone_have_no_title_to_be_joined_with(tmp_path: Path, kind: str) -> None:
     assert load_params(_write(tmp_path, ("mode: hybrid #", "mode: id #"))).prompt.mode == "id"
