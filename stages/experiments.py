@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llara_core.errors import ParamsError
+from llara_core.evaluation.per_list import metric as metric_of
 from llara_core.experiments.records import Cache
 from llara_core.experiments.runs import n_examples
 from llara_core.experiments.suites import Suite, choose_suite, load_suites
@@ -62,6 +63,7 @@ def experiments(
         _list_suites(suites)
         return
     suite = choose_suite(suites, name)
+    metric_of(metric)  # before anything runs
     if minutes is not None and minutes <= 0:
         raise ParamsError(f"--minutes must be > 0, got {minutes:g}")
     minutes = suite.minutes if minutes is None else minutes

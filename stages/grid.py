@@ -54,9 +54,7 @@ def prepare(name: str, suite: Suite, n_seeds: int, minutes: float, checkouts: Ch
         ParamsError: an arm is unusable.
     """
     base = load_params(PARAMS)
-    pipeline, plain = (
-        YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS)
-    )
+    pipeline, plain = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS))
     code = code_digests(stages_of(pipeline, plain), checkouts.tracked, Path())
     runs = expand(name, suite, n_seeds, minutes, PARAMS, pipeline, code, base)
     commits = {run.name: commit for run in runs if (commit := finished(run, code, checkouts, cache))}

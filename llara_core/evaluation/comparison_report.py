@@ -190,7 +190,7 @@ def _notes_on_seeds(variants: Sequence[Variant], couples: Sequence[tuple[Variant
     """Say which comparisons leave out seeds that only one variant has."""
     whole = {variant.name: variant.seeds for variant in variants}
     return [
-        f"{first.name} and {second.name} are compared by seeds that both have: {', '.join(map(str, first.seeds or ()))}."
+        f"{first.name} and {second.name} are compared by common seeds: {', '.join(map(str, first.seeds or ()))}."
         for first, second in couples
         if (first.seeds, second.seeds) != (whole[first.name], whole[second.name])
     ]

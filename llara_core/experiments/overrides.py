@@ -33,13 +33,13 @@ def override(path: Path, overrides: Sequence[str], what: str) -> tuple[dict[str,
         try:
             apply_overrides(changed, list(overrides))
         except DvcException as error:
-            plain = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+            plain = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
             raise ParamsError(f"{what}: {_problem(plain, overrides, error)}") from error
         try:
             params = load_params(changed)
         except ParamsError as error:
             raise ParamsError(f"{what}: {str(error).removeprefix(f'{changed}: ')}") from error
-        return YAML(typ="safe", pure=True).load(changed.read_text(encoding="utf-8")), params
+        return YAML(typ="safe").load(changed.read_text(encoding="utf-8")), params
 
 
 def name_of(text: str) -> str:

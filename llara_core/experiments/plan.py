@@ -69,7 +69,7 @@ class Speeds:
     llm: str
 
     def seconds(self, planned: Planned) -> float | None:
-        """Estimate pretraining and finetuning of a run, without its other stages; None: nothing was measured."""
+        """Estimate pretraining and finetuning of a run, without its other stages; None: nothing is known."""
         params = planned.run.params
         total = 0.0
         if "pretrain" in planned.reruns:
@@ -80,4 +80,4 @@ class Speeds:
             if self.example is None or (params.train.objective.name, params.llm.name) != (self.objective, self.llm):
                 return None
             total += self.example * n_examples(params)
-        return total
+        return total or None
