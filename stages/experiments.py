@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llara_core.errors import ParamsError
+from llara_core.errors import ArtifactError, ParamsError
 from llara_core.evaluation.per_list import metric as metric_of
 from llara_core.experiments.records import Cache
 from llara_core.experiments.runs import n_examples
@@ -19,7 +19,10 @@ from stages.command import run
 from stages.grid import Grid, in_words, prepare, run_all
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llara_core.evaluation.comparison_report import Variant
+    from llara_core.experiments.outcome import Beside
 
 _SUITES = Path("experiments.yaml")
 _TABLE_WIDTH = 120  # where no terminal tells, rich would break the labels
@@ -76,9 +79,10 @@ def experiments(
         grid = prepare(name, suite, seeds, minutes, checkouts, cache)
         done, failed = run_all(grid, checkouts, cache, jobs, lock, _say)
     print(f"{name}: {suite.question}")
-    _compare(suite, grid, done, metric, model)
-    _name_failed(failed)
-    if failed:
+    unread = _compare(suite, grid, done, metric, model)
+    _name(failed, "FAILED")
+    _name(unread, "NOT COMPARED")
+    if failed or unread:
         raise typer.Exit(1)
 
 
@@ -137,48 +141,52 @@ def _print_plan(suite: Suite, grid: Grid, minutes: float) -> None:
         print(f"{in_words(sum(known))} for {len(known)} runs of pretraining and finetuning alone, one after the other.")
 
 
-def _compare(suite: Suite, grid: Grid, done: dict[str, str], metric: str, model: str) -> None:
-    """Print the arms that have finished runs, each beside the baseline."""
+def _compare(suite: Suite, grid: Grid, done: dict[str, str], metric: str, model: str) -> dict[str, str]:
+    """Print the arms that have finished runs beside the baseline; return why an arm can't be read, by its name."""
     # Not at the top: --help and --plan need none of it.
     from llara_core.evaluation.comparison import RESAMPLES
     from llara_core.experiments.outcome import compare_arms
     from stages.compare import print_report
 
-    arms = [
-        variant
-        for arm in dict.fromkeys(run.arm for run in grid.runs)
-        if (variant := _read_arm(arm, grid, done, metric, model))
-    ]
+    arms, unread = [], {}
+    for arm in dict.fromkeys(entry.arm for entry in grid.runs if entry.name in done):
+        try:
+            arms.append(_read_arm(arm, grid, done, metric, model))
+        except ArtifactError as error:  # its seeds were asked about different lists, or the metric needs what it lacks
+            unread[arm] = str(error)
     outcome = compare_arms(arms, suite.baseline, metric, _BOOTSTRAP_SEED, RESAMPLES)
     if outcome.compared:
         print_report(outcome.compared)
     if outcome.beside:
-        table = Table("arm", metric, "95 % interval", "seeds", title="Beside the baseline, without a paired difference")
-        for entry in outcome.beside:
-            own = entry.own
-            seeds = " ".join(f"{mean:.4f}" for mean in own.seed_means)
-            table.add_row(Text(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", seeds)
-        _console().print(table)
-        for entry in outcome.beside:
-            print(f"{entry.own.name}: {entry.why}")
+        _print_beside(outcome.beside, metric)
+    return unread
 
 
-def _read_arm(arm: str, grid: Grid, done: dict[str, str], metric: str, model: str) -> "Variant | None":
-    """Read the finished runs of an arm; None: it has none."""
+def _print_beside(entries: "Sequence[Beside]", metric: str) -> None:
+    table = Table("arm", metric, "95 % interval", "seeds", title="Beside the baseline, without a paired difference")
+    for entry in entries:
+        own = entry.own
+        seeds = " ".join(f"{mean:.4f}" for mean in own.seed_means)
+        table.add_row(Text(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", seeds)
+    _console().print(table)
+    for entry in entries:
+        print(f"{entry.own.name}: {entry.why}")
+
+
+def _read_arm(arm: str, grid: Grid, done: dict[str, str], metric: str, model: str) -> "Variant":
+    """Read the finished runs of an arm, of which there is one at least."""
     from stages.compare import read_variant
     from stages.variants import Named, read_source
 
-    runs = [run for run in grid.runs if run.arm == arm and run.name in done]
-    if not runs:
-        return None
-    named = Named(arm, tuple(run.name for run in runs), model)
-    variant = read_variant(named, [read_source(done[run.name]) for run in runs], metric)
-    return replace(variant, seeds=tuple(run.seed for run in runs))
+    runs = [entry for entry in grid.runs if entry.arm == arm and entry.name in done]
+    named = Named(arm, tuple(entry.name for entry in runs), model)
+    variant = read_variant(named, [read_source(done[entry.name]) for entry in runs], metric)
+    return replace(variant, seeds=tuple(entry.seed for entry in runs))
 
 
-def _name_failed(failed: dict[str, str]) -> None:
-    for name, why in failed.items():
-        print(f"FAILED {name}")
+def _name(left_out: dict[str, str], how: str) -> None:
+    for name, why in left_out.items():
+        print(f"{how} {name}")
         for line in why.splitlines():
             print(f"    {line}")
 

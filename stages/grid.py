@@ -80,10 +80,8 @@ def finished(run: Run, code: Mapping[str, str], checkouts: Checkouts, cache: Cac
     found = recorded_stages(run.stages, code, [Record.of(entry) for entry in content["stages"].values()])
     if len(found) < len(run.stages):
         return None
-    predictions = next(
-        record.outs[PREDICTIONS.as_posix()] for record in found.values() if PREDICTIONS.as_posix() in record.outs
-    )
-    return commit if cache.holds(predictions) else None
+    outs = {path: digest for record in found.values() for path, digest in record.outs.items()}
+    return commit if cache.holds(outs.get(PREDICTIONS.as_posix(), "")) else None
 
 
 @dataclass

@@ -107,6 +107,12 @@ def _refuse_given(what: str, overrides: Sequence[str]) -> None:
 def _require_equal_examples(name: str, arms: Mapping[str, Params], baseline: str) -> None:
     expected = n_examples(arms[baseline])
     for arm, params in arms.items():
+        validation = params.selected_objective.validation
+        if validation.patience < validation.times:
+            raise ParamsError(
+                f"{name}.{arm}: objectives.{params.train.objective.name}.validation.patience must be ≥ times "
+                f"{validation.times}, or training may end before an arm has had its examples, got {validation.patience}"
+            )
         if (found := n_examples(params)) != expected:
             raise ParamsError(
                 f"{name}.{arm}: an arm must be tuned on as many examples as the baseline {baseline}, {expected}, got "

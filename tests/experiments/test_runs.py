@@ -99,6 +99,10 @@ def test_the_baseline_comes_first() -> None:
             "an arm's overrides must change what a stage depends on, got the same effective params as toy.base",
         ),
         (["recommenders.gru4rec.lr=1.0e-3"], "got the same effective params as toy.base"),  # which isn't selected
+        (
+            ["objectives.stream.validation.patience=3"],
+            "validation.patience must be ≥ times 4, or training may end before",
+        ),
         (["lora.rank=8"], "got the same effective params as toy.base"),  # what it is already
     ],
 )

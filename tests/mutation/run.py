@@ -72,7 +72,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
-    "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py"],
+    "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py", "tests/experiments/test_outcome.py"],
+    "llara_core/evaluation/comparison_report.py": ["tests/experiments/test_outcome.py"],
+    "llara_core/experiments": ["tests/experiments"],
     "llara_core/evaluation": [  # statistics, metrics and blending: the fast ones
         "tests/evaluation/test_intervals.py",
         "tests/evaluation/test_judging.py",
