@@ -45,17 +45,22 @@ def compare(
     found: dict[str, Found] = {}
     for source in dict.fromkeys(source for variant in named for source in variant.sources):
         found[source] = read_source(source)
-    read = [_variant(variant, [found[source] for source in variant.sources], metric) for variant in named]
+    read = [read_variant(variant, [found[source] for source in variant.sources], metric) for variant in named]
     result = report(read, metric, with_slices=slices, seed=seed, n_resamples=resamples)
     if as_json:
         options = {"bootstrap_seed": seed, "resamples": resamples}
         ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")  # escapes lose nothing, as "?" would
         print(json.dumps({**result.as_json(), **options}, indent=2, ensure_ascii=ascii_only, allow_nan=False))
     else:
-        _print(result)
+        print_report(result)
 
 
-def _variant(named: Named, sources: Sequence[Found], metric: str) -> Variant:
+def read_variant(named: Named, sources: Sequence[Found], metric: str) -> Variant:
+    """Take a metric of a variant's sources, in their order.
+
+    Raises:
+        ArtifactError: they were asked about different lists, or one lacks the model or what the metric needs.
+    """
     require_different(named, sources)
     values, asked = [], sources[0].answered.asked
     for source, found in zip(named.sources, (entry.answered for entry in sources), strict=True):
@@ -70,12 +75,13 @@ def _variant(named: Named, sources: Sequence[Found], metric: str) -> Variant:
     return Variant(named.name, asked, np.stack(values))
 
 
-def _print(result: Report) -> None:
+def print_report(result: Report) -> None:
+    """Print tables and sentences."""
     console = Console(emoji=False, width=max(Console().width, _TABLE_WIDTH), highlight=False)
     print(f"{result.metric} on {result.n_lists} lists of {result.n_users} users")
     console.print(_own_table(result))
     console.print(_pair_table(result.pairs))
-    if len(result.variants) > 2:
+    if len(result.pairs) >= len(result.variants) > 2:  # all pairs, not each with the first alone
         console.print(_matrix(result))
     for pair in result.pairs:
         if pair.slices:

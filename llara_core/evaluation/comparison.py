@@ -1,11 +1,12 @@
 """Two variants on the same lists: how far apart they are, and whether that can be chance."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from llara_core.errors import ArtifactError
 from llara_core.evaluation.significance import bootstrap_interval, sign_test, spread_of_difference
+from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Asked
 
 RESAMPLES = 10_000
@@ -102,12 +103,14 @@ def compare_pair(
 def require_same_lists(first: Asked, second: Asked, names: tuple[str, str]) -> None:
     """Refuse two variants that were asked about different lists.
 
-    What they were shown or trained on may differ: that can be what is compared.
+    What they were shown or trained on may differ: that can be what is compared. So may the numbers of examples, which
+    are names: another number of validation users shifts those of the test's.
 
     Raises:
         ArtifactError: naming the first difference.
     """
-    if first.sets.digest == second.sets.digest:
+    ours, theirs = _renumbered(first.sets), _renumbered(second.sets)
+    if ours.digest == theirs.digest:
         return
     problem = f"{names[0]} and {names[1]} must have been asked about the same lists, got"
     shapes = (first.sets.candidates.shape, second.sets.candidates.shape)
@@ -115,7 +118,7 @@ def require_same_lists(first: Asked, second: Asked, names: tuple[str, str]) -> N
         of, place = ("lists", 0) if shapes[0][0] != shapes[1][0] else ("candidates a list", 1)
         raise ArtifactError(f"{problem} {shapes[0][place]} and {shapes[1][place]} {of}")
     why = "" if first.chosen_by == second.chosen_by else ": hard negatives are a recommender's own (docs/evaluation.md)"
-    row, column, values = _first_difference(first, second)
+    row, column, values = _first_difference(ours, theirs)
     example, user, draw = (getattr(first.sets, name)[row] for name in ("example_ids", "user_ids", "draws"))
     raise ArtifactError(
         f"{problem} {column} {values[0]} and {values[1]} in row {row} ({names[0]}'s example {example}, user {user}, "
@@ -123,16 +126,21 @@ def require_same_lists(first: Asked, second: Asked, names: tuple[str, str]) -> N
     )
 
 
+def _renumbered(sets: CandidateSets) -> CandidateSets:
+    """Number examples from 0, in their order."""
+    return replace(sets, example_ids=np.unique(sets.example_ids, return_inverse=True)[1])
+
+
 def _by_user(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """[S, U] sums of values [S, R]."""
     return np.stack([np.bincount(clusters, weights=row) for row in values])
 
 
-def _first_difference(first: Asked, second: Asked) -> tuple[int, str, tuple[object, object]]:
+def _first_difference(first: CandidateSets, second: CandidateSets) -> tuple[int, str, tuple[object, object]]:
     """Row, column and values of the first place where sets of one shape differ."""
     found = []
-    for order, field in enumerate(fields(first.sets)):
-        ours, theirs = (getattr(asked.sets, field.name) for asked in (first, second))
+    for order, field in enumerate(fields(first)):
+        ours, theirs = (getattr(sets, field.name) for sets in (first, second))
         differs = ours != theirs
         if differs.any():
             place = tuple(int(index) for index in np.argwhere(differs)[0])

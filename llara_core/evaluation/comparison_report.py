@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from llara_core.errors import ArtifactError
 from llara_core.evaluation.comparison import EQUAL, RESAMPLES, Difference, compare_pair, require_same_lists
 from llara_core.evaluation.remarks import HARD
 from llara_core.evaluation.significance import holm
@@ -26,11 +27,14 @@ class Variant:
         name: what the report calls it.
         asked: R lists.
         values: [S, R] of a metric, by seed.
+        seeds: S, where they are known: then two variants are compared by those that both have. Else they are paired in
+            order.
     """
 
     name: str
     asked: Asked
     values: np.ndarray
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,25 @@ class Report:
 
 
 def report(
-    variants: Sequence[Variant], metric: str, with_slices: bool, seed: int, n_resamples: int = RESAMPLES
+    variants: Sequence[Variant],
+    metric: str,
+    with_slices: bool,
+    seed: int,
+    n_resamples: int = RESAMPLES,
+    *,
+    with_first_alone: bool = False,
 ) -> Report:
-    """Compare every variant with every later one.
+    """Compare every variant with every later one, or `with_first_alone` every later one with the first.
+
+    The latter asks less, and so Holm's correction costs it less.
 
     Raises:
-        ArtifactError: two were asked about different lists.
+        ArtifactError: two were asked about different lists, or have no seed in common.
     """
     for other in variants[1:]:
         require_same_lists(variants[0].asked, other.asked, (variants[0].name, other.name))
-    couples, asked = list(combinations(variants, 2)), variants[0].asked
+    wanted = ((other, variants[0]) for other in variants[1:]) if with_first_alone else combinations(variants, 2)
+    couples, asked = [_by_common_seeds(*couple) for couple in wanted], variants[0].asked
     differences = [_compare(*couple, np.full(len(asked), True), seed, n_resamples) for couple in couples]
     pairs = []
     corrections = " after Holm's correction" if len(couples) > 1 else ""
@@ -102,7 +115,22 @@ def report(
             for pair, couple in zip(pairs, couples, strict=True)
         ]
     n_users = len(np.unique(asked.sets.user_ids))
-    return Report(metric, len(asked), n_users, [_own(variant) for variant in variants], pairs, _notes(variants))
+    notes = [*_notes(variants), *_notes_on_seeds(variants, couples)]
+    return Report(metric, len(asked), n_users, [describe(variant) for variant in variants], pairs, notes)
+
+
+def _by_common_seeds(first: Variant, second: Variant) -> tuple[Variant, Variant]:
+    if first.seeds is None or second.seeds is None or first.seeds == second.seeds:
+        return first, second
+    common = tuple(sorted(set(first.seeds).intersection(second.seeds)))
+    if not common:
+        raise ArtifactError(f"{first.name} and {second.name} must have a seed in common, got none")
+    return _only(first, common), _only(second, common)
+
+
+def _only(variant: Variant, seeds: tuple[int, ...]) -> Variant:
+    rows = [variant.seeds.index(seed) for seed in seeds] if variant.seeds else []
+    return replace(variant, values=variant.values[rows], seeds=seeds)
 
 
 def _compare(first: Variant, second: Variant, rows: np.ndarray, seed: int, n_resamples: int) -> Difference:
@@ -117,7 +145,8 @@ def _slices(first: Variant, second: Variant, seed: int, n_resamples: int) -> dic
     }
 
 
-def _own(variant: Variant) -> Own:
+def describe(variant: Variant) -> Own:
+    """Describe a variant by itself."""
     averaged, users = variant.values.mean(axis=0), variant.asked.sets.user_ids
     if np.isin(averaged, (0, 1)).all():  # also of seeds that all hit, or all miss: t would have no width there
         mean, low, high = share_with_interval(averaged.astype(bool), users)
@@ -160,6 +189,16 @@ def _interval_in_words(difference: Difference, swapped: bool) -> str:
         return "all users differ by the same" if difference.n_users > 1 else "one user"
     ends = (-difference.high, -difference.low) if swapped else (difference.low, difference.high)
     return f"95 % interval {ends[0]:+.4f} to {ends[1]:+.4f}"
+
+
+def _notes_on_seeds(variants: Sequence[Variant], couples: Sequence[tuple[Variant, Variant]]) -> list[str]:
+    """Say which comparisons leave out seeds that only one variant has."""
+    whole = {variant.name: variant.seeds for variant in variants}
+    return [
+        f"{first.name} and {second.name} are compared by common seeds: {', '.join(map(str, first.seeds or ()))}."
+        for first, second in couples
+        if (first.seeds, second.seeds) != (whole[first.name], whole[second.name])
+    ]
 
 
 def _notes(variants: Sequence[Variant]) -> list[str]:

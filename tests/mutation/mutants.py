@@ -43,6 +43,12 @@ _FINGERPRINT = "llara_core/runtime/fingerprint.py"
 _COMMAND = "stages/command.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
+_RUNS = "llara_core/experiments/runs.py"
+_PIPELINE = "llara_core/experiments/pipeline.py"
+_RECORDS = "llara_core/experiments/records.py"
+_PLAN_OF_RUNS = "llara_core/experiments/plan.py"
+_OUTCOME = "llara_core/experiments/outcome.py"
+_OVERALL = "llara_core/evaluation/comparison_report.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
 _BATCHING = "llara_core/hybrid/batching.py"
@@ -895,8 +901,50 @@ _DRAWING = [
     ),
 ]
 
+_SUITES = [
+    Mutant(_RUNS, "another seed by name alone", 'plain | {"seed": seed}', "plain"),
+    Mutant(_RUNS, "examples of one objective", "for entry in entries), ", "for entry in list(entries)[:1]), "),
+    Mutant(_RUNS, "equal arms pass", "if (other := seen.setdefault(content, run.arm)) != run.arm:", "if False:"),
+    Mutant(_RUNS, "the arm's seed is the params' own", 'f"seed={seed}")', '"seed=0")'),
+    Mutant(_PIPELINE, "options of what isn't selected", "fill(param) for param", "param.split('.')[0] for param"),
+    Mutant(
+        _PIPELINE,
+        "inputs don't count",
+        "path: found[writers[path]] for path in stage.reads",
+        "path: path for path in stage.reads",
+    ),
+    Mutant(
+        _PIPELINE,
+        "code doesn't count",
+        "path: code[path] for path in stage.code}",
+        "path: path for path in stage.code}",
+    ),
+    Mutant(_RECORDS, "whatever it read", "if not all(path in written for path in stage.reads):", "if False:"),
+    Mutant(_RECORDS, "any params", "record.params == stage.params and ", ""),
+    Mutant(_RECORDS, "a folder without its files", 'if not digest.endswith(".dir"):', "if True:"),
+    Mutant(_RECORDS, "the oldest run", "reverse=True", "reverse=False"),
+    Mutant(_PLAN_OF_RUNS, "everybody computes", "computed |= set(missing.values())", "pass"),
+    Mutant(
+        _PLAN_OF_RUNS, "twice side by side", "if not being_computed.intersection(planned.missing.values()):", "if True:"
+    ),
+    Mutant(_OUTCOME, "all pairs", "with_first_alone=True", "with_first_alone=False"),
+    Mutant(
+        _OVERALL,
+        "seeds in order of running",
+        "variant.seeds.index(seed) for seed in seeds",
+        "place for place, _ in enumerate(seeds)",
+    ),
+    Mutant(
+        _COMPARISON,
+        "numbers of examples count",
+        "np.unique(sets.example_ids, return_inverse=True)[1]",
+        "sets.example_ids",
+    ),
+]
+
 MUTANTS = [
     *_PLOTTING,
+    *_SUITES,
     *_EXAMPLES,
     *_OPTIMISATION,
     *_CHOICE,

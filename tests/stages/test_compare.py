@@ -170,7 +170,7 @@ def test_what_cannot_be_compared_is_one_clear_line(command: Command) -> None:
     _store(Path("other"), 15, make_asked([*USERS[:-1], 77]))
     Path("empty").mkdir()
     assert _error(command("a", "other")) == (
-        "a and other must have been asked about the same lists, got example_id 300 and 770 in row 29 (a's example 300, "
+        "a and other must have been asked about the same lists, got user_id 30 and 77 in row 29 (a's example 300, "
         "user 30, draw 0)"
     )
     assert "r=a,other" not in _error(command("r=a,other", "a"))

@@ -1,0 +1,65 @@
+"""params.yaml as `dvc exp run -S …` would leave it."""
+
+import difflib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from llara_core.errors import ParamsError
+from llara_core.params.loading import load_params
+from llara_core.params.params import Params
+
+_PARAMS = "params.yaml"
+
+
+def override(path: Path, overrides: Sequence[str], what: str) -> tuple[dict[str, Any], Params]:
+    """Apply `overrides` to the params of `path`, by DVC's own code: as plain values, and checked.
+
+    Raises:
+        ParamsError: one is no override, names no param, or leaves params that can't be used; `what` says whose it is.
+    """
+    # Not at the top: they take a second to import, and a mistake in experiments.yaml shouldn't wait for them.
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    with tempfile.TemporaryDirectory() as folder:
+        changed = Path(folder) / _PARAMS
+        shutil.copyfile(path, changed)
+        try:
+            apply_overrides(changed, list(overrides))
+        except DvcException as error:
+            plain = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+            raise ParamsError(f"{what}: {_problem(plain, overrides, error)}") from error
+        try:
+            params = load_params(changed)
+        except ParamsError as error:
+            raise ParamsError(f"{what}: {str(error).removeprefix(f'{changed}: ')}") from error
+        return YAML(typ="safe").load(changed.read_text(encoding="utf-8")), params
+
+
+def name_of(text: str) -> str:
+    """Return the param that an override `[+|++|~]NAME[=VALUE]` names."""
+    return re.split(r"[=@]", text.lstrip("+~"), maxsplit=1)[0].strip()
+
+
+def _problem(params: Mapping[str, Any], overrides: Sequence[str], error: Exception) -> str:
+    names = list(_names(params))
+    added = {name_of(text) for text in overrides if text.startswith("+")}
+    for text in overrides:
+        if (name := name_of(text)) not in names and name not in added:
+            close = difflib.get_close_matches(name, names, n=1)
+            return f"{name} is no param{f' (did you mean {close[0]}?)' if close else ''}, got -S {text}"
+    return f"-S must be what DVC takes, got {' '.join(overrides)}: {' '.join(str(error.__cause__ or error).split())}"
+
+
+def _names(params: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all sections and values."""
+    for key, value in params.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{prefix}{key}.")

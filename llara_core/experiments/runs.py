@@ -1,0 +1,132 @@
+"""A suite's runs: every arm with every seed, by names that say all that decides their results."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llara_core.errors import ParamsError
+from llara_core.experiments.overrides import name_of, override
+from llara_core.experiments.pipeline import Stage, signatures, stages_of
+from llara_core.experiments.suites import Suite
+from llara_core.params.params import Params
+
+_GIVEN = {"seed": "--seeds", "curriculum.epochs": "the suite's examples"}
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed.
+
+    Attributes:
+        name: of its experiment: suite, arm, seed and the digest of all that its stages depend on.
+        arm, seed: what it is.
+        overrides: of params.yaml, in order.
+        params: that they leave, checked.
+        stages: of the pipeline, with these params.
+        signatures: of each stage, by name.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    overrides: tuple[str, ...]
+    params: Params
+    stages: tuple[Stage, ...]
+    signatures: dict[str, str]
+
+
+def expand(
+    name: str,
+    suite: Suite,
+    n_seeds: int,
+    minutes: float,
+    path: Path,
+    pipeline: Mapping[str, Any],
+    code: Mapping[str, str],
+    base: Params,
+) -> list[Run]:
+    """Give every arm of a suite every seed; the baseline comes first, and all arms of a seed before the next seed.
+
+    Args:
+        name: of the suite.
+        suite: its arms.
+        n_seeds: seeds 0, 1, … of each.
+        minutes: of tuning.
+        path: params.yaml.
+        pipeline: content of dvc.yaml.
+        code: digests of the pipeline's code.
+        base: the params of `path`.
+
+    Raises:
+        ParamsError: an override is unusable, arms are tuned on different numbers of examples, or two are the same.
+    """
+    multiple = math.lcm(*(getattr(base.objectives, entry).batch_size for entry in type(base.objectives).model_fields))
+    shared = [*suite.everywhere, *_budget(suite.examples_in(minutes, multiple), base)]
+    arms = [suite.baseline, *(arm for arm in suite.arms if arm != suite.baseline)]
+    ready = {}
+    for arm in arms:
+        _refuse_given(f"{name}.{arm}", [*suite.everywhere, *suite.arms[arm]])
+        ready[arm] = override(path, [*shared, *suite.arms[arm]], f"{name}.{arm}")
+    _require_equal_examples(name, {arm: params for arm, (_, params) in ready.items()}, suite.baseline)
+    runs = []
+    for seed in range(n_seeds):
+        for arm in arms:
+            plain, params = ready[arm]
+            stages = tuple(stages_of(pipeline, plain | {"seed": seed}))
+            found = signatures(stages, code)
+            digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+            overrides = (*shared, *suite.arms[arm], f"seed={seed}")
+            seeded = params.model_copy(update={"seed": seed})
+            runs.append(Run(f"{name}-{arm}-s{seed}-{digest}", arm, seed, overrides, seeded, stages, found))
+    _require_different(name, [run for run in runs if run.seed == 0])
+    return runs
+
+
+def n_examples(params: Params) -> int:
+    """How many examples a tuning passes over."""
+    return params.curriculum.epochs * params.selected_objective.examples_per_epoch
+
+
+def _budget(examples: int, base: Params) -> list[str]:
+    """Overrides that give whichever objective an arm has this number of examples, in one epoch."""
+    entries = type(base.objectives).model_fields
+    return [*(f"objectives.{entry}.examples_per_epoch={examples}" for entry in entries), "curriculum.epochs=1"]
+
+
+def _refuse_given(what: str, overrides: Sequence[str]) -> None:
+    for text in overrides:
+        if (given := _GIVEN.get(name_of(text))) is not None:
+            raise ParamsError(f"{what}: {name_of(text)} is given by {given} and can't be overridden, got -S {text}")
+
+
+def _require_equal_examples(name: str, arms: Mapping[str, Params], baseline: str) -> None:
+    expected = n_examples(arms[baseline])
+    for arm, params in arms.items():
+        validation = params.selected_objective.validation
+        if validation.patience < validation.times:
+            raise ParamsError(
+                f"{name}.{arm}: objectives.{params.train.objective.name}.validation.patience must be ≥ times "
+                f"{validation.times}, or training may end before an arm has had its examples, got {validation.patience}"
+            )
+        if (found := n_examples(params)) != expected:
+            raise ParamsError(
+                f"{name}.{arm}: an arm must be tuned on as many examples as the baseline {baseline}, {expected}, got "
+                f"{found}"
+            )
+
+
+def _require_different(name: str, runs: Sequence[Run]) -> None:
+    """Refuse arms that change nothing that a stage depends on, such as an option of what isn't selected."""
+    seen: dict[str, str] = {}
+    for run in runs:
+        content = json.dumps(run.signatures, sort_keys=True)
+        if (other := seen.setdefault(content, run.arm)) != run.arm:
+            raise ParamsError(
+                f"{name}.{run.arm}: an arm's overrides must change what a stage depends on, got the same effective "
+                f"params as {name}.{other}"
+            )

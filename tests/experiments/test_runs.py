@@ -1,0 +1,131 @@
+"""Runs of the shipped suites and of wrong ones: what differs between arms, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from llara_core.errors import ParamsError
+from llara_core.experiments.overrides import name_of, override
+from llara_core.experiments.pipeline import stages_of
+from llara_core.experiments.runs import Run, expand, n_examples
+from llara_core.experiments.suites import Suite, load_suites
+from llara_core.params.loading import load_params
+from llara_core.params.params import Params
+from tests.conftest import ROOT
+
+PATH = ROOT / "params.yaml"
+PIPELINE, PLAIN = (YAML(typ="safe").load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+CODE = {path: path for stage in stages_of(PIPELINE, PLAIN) for path in stage.code}
+SUITES = load_suites(ROOT / "experiments.yaml")
+
+
+def _suite(**arms: list[str]) -> Suite:
+    return Suite(
+        question="?",
+        minutes=10,
+        examples=320,
+        baseline="base",
+        everywhere=["eval.probes=[]"],
+        arms={"base": [], **arms},
+    )
+
+
+def _runs(name: str, suite: Suite, n_seeds: int = 2, minutes: float | None = None) -> list[Run]:
+    return expand(name, suite, n_seeds, minutes or suite.minutes, PATH, PIPELINE, CODE, load_params(PATH))
+
+
+def _leaves(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {name: leaf for key, part in value.items() for name, leaf in _leaves(part, f"{prefix}{key}.").items()}
+    return {prefix.rstrip("."): value}
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_arms_differ_in_their_own_overrides_alone(name: str) -> None:
+    suite = SUITES[name]
+    runs = _runs(name, suite)
+    assert len(runs) == 2 * len(suite.arms)
+    assert len({run.name for run in runs}) == len(runs)
+    base, again = (_leaves(run.params.model_dump()) for run in runs if run.arm == suite.baseline)
+    assert {key for key in base if base[key] != again[key]} == {"seed"}
+    assert {n_examples(run.params) for run in runs} == {suite.examples}
+    for run in runs:
+        found, expected = _leaves(run.params.model_dump()), again if run.seed else base
+        differing = {key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)}
+        own = {name_of(text) for text in [*suite.arms[run.arm], *suite.arms[suite.baseline]]}
+        assert all(any(key == name or key.startswith(f"{name}.") for name in own) for key in differing), run.name
+        assert differing or run.arm == suite.baseline
+        assert run.overrides[: len(suite.everywhere)] == tuple(suite.everywhere)
+        assert run.overrides[-1] == f"seed={run.seed}"
+
+
+def test_names_say_suite_arm_seed_and_content() -> None:
+    runs = _runs("toy", _suite(other=["lora.rank=4"]))
+    assert [run.name[:-8] for run in runs] == ["toy-base-s0-", "toy-other-s0-", "toy-base-s1-", "toy-other-s1-"]
+    assert [run.name for run in _runs("toy", _suite(other=["lora.rank=4"]))] == [run.name for run in runs]
+    shorter = _runs("toy", _suite(other=["lora.rank=4"]), minutes=5)
+    assert not {run.name for run in shorter} & {run.name for run in runs}
+    assert {n_examples(run.params) for run in shorter} == {160}
+    assert len(_runs("toy", _suite(other=["lora.rank=4"]), n_seeds=3)) == 6
+
+
+def test_the_baseline_comes_first() -> None:
+    suite = _suite(other=["lora.rank=4"]).model_copy(update={"baseline": "other"})
+    assert [run.arm for run in _runs("toy", suite, 1)] == ["other", "base"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["curriculum.epochz=3"],
+            "toy.other: curriculum.epochz is no param (did you mean curriculum.epochs?), got -S curriculum.epochz=3",
+        ),
+        (["~xyz.abc"], "toy.other: xyz.abc is no param, got -S ~xyz.abc"),
+        (["lora.rank=many"], "toy.other: lora.rank must be a whole number, got 'many'"),
+        (["curriculum.schedule=step"], "toy.other: curriculum.text is missing"),
+        (["lora.rank=1,2"], "toy.other: -S must be what DVC takes, got"),
+        (["lora.rank"], "toy.other: -S must be what DVC takes, got"),
+        (["seed=3"], "toy.other: seed is given by --seeds and can't be overridden, got -S seed=3"),
+        (["++curriculum.epochs=3"], "toy.other: curriculum.epochs is given by the suite's examples"),
+        (
+            ["objectives.stream.examples_per_epoch=64"],
+            "toy.other: an arm must be tuned on as many examples as the baseline base, 320, got 64",
+        ),
+        (
+            [],
+            "an arm's overrides must change what a stage depends on, got the same effective params as toy.base",
+        ),
+        (["recommenders.gru4rec.lr=1.0e-3"], "got the same effective params as toy.base"),  # which isn't selected
+        (
+            ["objectives.stream.validation.patience=3"],
+            "validation.patience must be ≥ times 4, or training may end before",
+        ),
+        (["lora.rank=8"], "got the same effective params as toy.base"),  # what it is already
+    ],
+)
+def test_unusable_arms_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        _runs("toy", _suite(other=overrides))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_equal_arms_are_refused() -> None:
+    with pytest.raises(ParamsError, match="toy.second: .* got the same effective params as toy.first"):
+        _runs("toy", _suite(first=["lora.rank=4"], second=["lora.rank=4", "recommenders.caser.lr=0.1"]))
+
+
+def test_an_override_leaves_the_file_alone(tmp_path: Path, params: Params) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(PATH.read_bytes())
+    plain, changed = override(path, ["projector.kind=linear", "~projector.depth", "~projector.hidden"], "it")
+    assert path.read_bytes() == PATH.read_bytes()
+    assert plain["projector"] == {"kind": "linear"} == changed.projector.model_dump()
+    assert changed.model_copy(update={"projector": params.projector}) == params
+
+
+def test_the_param_that_an_override_names() -> None:
+    assert [name_of(text) for text in ("a.b=1", "+a.b=1", "++a.b=c=d", "~a.b", "~a.b=1")] == ["a.b"] * 5

@@ -1,0 +1,105 @@
+"""A suite of two arms and two seeds under real DVC, with a tiny Llama on a tiny log: killed, repeated, compared."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT
+from tests.stages.grids import Repository, wait_until
+
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".llara", "data", "tmp", "cache", "metrics", "dvc.lock", "*_cache", "tests", "docs", "benchmarks"
+)
+SUITE = """
+courses:
+  question: Does the order of prompts matter?
+  minutes: 10
+  examples: 32
+  baseline: linear
+  everywhere: ["eval.probes=[]", projector.hidden=8]
+  arms:
+    text: [curriculum.schedule=text_only]
+    linear: [curriculum.schedule=linear]
+"""
+ALL = "fetch, preprocess, pretrain, export_embeddings, finetune, evaluate"
+
+
+def _write_log(path: Path) -> None:
+    rows = [(user, (user * 7 + 5 * n) % 50, 1000 * user + n) for user in range(60) for n in range(8)]
+    path.write_text("user,item,time,title\n" + "".join(f"u{u},i{i},{time},Item {i}\n" for u, i, time in rows))
+
+
+def _shrink(path: Path, log: Path, llama: Path) -> None:
+    yaml = YAML()
+    params = yaml.load(path.read_text())
+    columns = {"user": "user", "item": "item", "timestamp": "time", "title": "title", "rating": None}
+    own = {"source": "csv", "interactions": str(log), "items": None, "columns": columns}
+    params["datasets"]["tiny"] = dict(params["datasets"]["ml-1m"]) | own
+    params["datasets"]["tiny"]["filters"] = dict(params["datasets"]["ml-1m"]["filters"]) | {"min_rating": None}
+    params["dataset"]["name"] = "tiny"
+    params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32"}
+    params["llm"]["name"] = "tiny"
+    params["recommenders"]["sasrec"].update(dim=8)
+    params["pretrain"].update(max_epochs=1)
+    params["candidates"].update(draws={"validation": 1, "test": 2}, all_positions={"limit": 50, "draws": 0})
+    params["train"].update(checkpoint_every=1)
+    for objective in params["objectives"].values():
+        objective.update(batch_size=4, micro_batch_size=2)
+    stream = params["objectives"]["stream"]
+    stream.update(layers=1, chunk_tokens=400)
+    stream["validation"].update(positions=20, times=1, patience=1)
+    stream["ridge"].update(positions=20)
+    yaml.dump(params, path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, llama_folder: Path) -> Repository:
+    folder = tmp_path / "repository"
+    shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+    _write_log(tmp_path / "log.csv")
+    _shrink(folder / "params.yaml", tmp_path / "log.csv", llama_folder)
+    (folder / "experiments.yaml").write_text(SUITE)
+    made = Repository(folder, {"PYTHONPATH": str(folder)})
+    made.git("init", "-q")
+    made.commit()
+    return made
+
+
+def test_two_arms_and_two_seeds_survive_a_kill_and_are_compared(repository: Repository) -> None:
+    plan = repository.run("courses", "--seeds", "2", "--plan")
+    assert "32 examples" in plan
+    assert plan.count(f"│ {ALL} ") == 1
+    assert plan.count(f"│ {ALL.removeprefix('fetch, ')} ") == 1  # another seed
+    assert plan.count("│ finetune, evaluate ") == 2
+    assert not repository.experiments()
+    assert not repository.state.exists()
+
+    grid = repository.start("courses", "--seeds", "2")
+    wait_until(lambda: list((repository.folder / ".llara/checkpoints").glob("finetune/*/step-*")), grid)
+    wait_until(lambda: repository.experiments(), grid)
+    finished = repository.experiments()
+    grid.kill()
+    assert grid.wait() == -signal.SIGKILL
+    # The experiment at work outlives the command; the next one waits for it, and takes it in.
+    output = repository.run("courses", "--seeds", "2")
+    found = repository.experiments()
+    assert [name.rsplit("-", 1)[0] for name in sorted(found)] == [
+        f"courses-{arm}-s{seed}" for arm in ("linear", "text") for seed in (0, 1)
+    ]
+    assert finished.items() <= found.items()
+    assert output.count(": started") == 4 - output.count("are done already") * int(output.split(" of 4 runs")[0][-1])
+    assert "text − linear" in output
+    assert "Two runs of linear" in output
+    for name, log in ((name, (repository.state / "logs" / f"{name}.log").read_text()) for name in found):
+        assert log.count("Running stage 'finetune'") == 1, name
+        assert ("Stage 'pretrain' is cached" in log) == ("text" in name)
+    assert not repository.clones()
+    assert not repository.git("status", "--short")
+
+    again = repository.run("courses", "--seeds", "2")
+    assert ": started" not in again
+    assert "4 of 4 runs are done already" in again
+    assert repository.experiments() == found

@@ -1,0 +1,275 @@
+"""The grid on a pipeline of two quick stages under real DVC: kills, failures, jobs, changes meanwhile."""
+
+import os
+import re
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.stages.grids import Repository, wait_until
+
+WORK = '''
+"""Stages without any learning: `train` fails with one schedule, `evaluate` hits as often as the schedule says."""
+import os, sys, time
+from pathlib import Path
+from ruamel.yaml import YAML
+
+stage, params = sys.argv[1], YAML(typ="safe").load(Path("params.yaml").read_text())
+schedule = params["curriculum"]["schedule"]
+with Path(os.environ["JOURNAL"]).open("a") as journal:
+    print(stage, schedule, params["seed"], file=journal, flush=True)
+Path("data").mkdir(exist_ok=True)
+if stage == "prepare":
+    Path("data/prepared.txt").write_text(str(params["seed"]))
+elif stage == "train":
+    if schedule == "reverse":
+        sys.exit("no luck with this schedule")
+    if os.environ.get("HOLD") == f"{schedule} {params['seed']}":
+        time.sleep(float(os.environ["SECONDS"]))
+    Path("data/trained.txt").write_text(schedule)
+else:
+    import numpy as np
+    from llara_core.tables.candidates import CandidateSets
+    from llara_core.tables.predictions import SCORED, Answered, Asked, Predictions, write_predictions
+    n, users = 40, np.arange(40) + int(params["split"]["validation"] > 0.4)
+    ids = np.tile(np.array([[4, 5, 6]], dtype=np.int32), (n, 1))
+    full = np.full
+    sets = CandidateSets(np.arange(n), full(n, 0), users, full(n, "test", dtype=object), full(n, "last", dtype=object),
+                         full(n, 3), ids[:, 0], ids)
+    hits = np.arange(n) < {"linear": 10, "cosine": 30}.get(schedule, 20)
+    scores = np.where(hits[:, None], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0]).astype(np.float32)
+    best = ids[np.arange(n), scores.argmax(axis=1)]
+    answers = Predictions([f"item {item}" for item in best], [SCORED] * n, best, scores)
+    asked = Asked(sets, full(ids.shape, 30, dtype=np.int32))
+    write_predictions(Path("data/predictions"), Answered(asked, {"llara": answers}), {})
+'''
+PIPELINE = """
+stages:
+  prepare:
+    cmd: python work.py prepare
+    deps: [work.py]
+    params: [seed, split]
+    outs: [data/prepared.txt]
+  train:
+    cmd: python work.py train
+    deps: [work.py, data/prepared.txt]
+    params: [curriculum, 'objectives.${train.objective.name}']
+    outs: [data/trained.txt]
+  evaluate:
+    cmd: python work.py evaluate
+    deps: [work.py, data/trained.txt]
+    params: [seed, split]
+    outs: [data/predictions]
+"""
+SUITES = """
+courses:
+  question: Does the order of prompts matter?
+  minutes: 10
+  examples: 64
+  baseline: linear
+  everywhere: []
+  arms:
+    linear: [curriculum.schedule=linear]
+    cosine: [curriculum.schedule=cosine]
+unlucky:
+  question: Does one arm's failure spare the others?
+  minutes: 10
+  examples: 64
+  baseline: linear
+  everywhere: []
+  arms:
+    reverse: [curriculum.schedule=reverse]
+    linear: [curriculum.schedule=linear]
+    other-lists: [split.validation=0.5]
+broken:
+  question: What if an override names no param?
+  minutes: 10
+  examples: 64
+  baseline: linear
+  everywhere: []
+  arms:
+    linear: [curriculum.schedule=linear]
+    typo: [curriculum.epochz=2]
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
+    files = {
+        "work.py": WORK,
+        "dvc.yaml": PIPELINE,
+        "experiments.yaml": SUITES,
+        ".gitignore": "/data\n/.llara/\n",
+        "notes.txt": "",
+    }
+    for name, content in (files | {".dvcignore": "/.llara/\n"}).items():
+        (folder / name).write_text(content)
+    made = Repository(folder, {"JOURNAL": str(tmp_path / "journal.txt")})
+    made.git("init", "-q")
+    made.commit()
+    return made
+
+
+def _journal(repository: Repository) -> list[str]:
+    path = Path(repository.extra["JOURNAL"])
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_failing_arm_is_named_and_the_others_are_compared(repository: Repository) -> None:
+    dirty = "what isn't committed stays\n"
+    (repository.folder / "notes.txt").write_text(dirty)
+    output = repository.run("unlucky", "--seeds", "1", status=1)
+    names = {name.rsplit("-s0-", 1)[0]: name for name in repository.experiments()}
+    assert set(names) == {"unlucky-linear", "unlucky-other-lists"}
+    failed = re.findall(r"^FAILED (\S+)$", output, re.MULTILINE)
+    assert [name.rsplit("-s0-", 1)[0] for name in failed] == ["unlucky-reverse"]
+    assert "no luck with this schedule" in output
+    assert "Beside the baseline, without a paired difference" in output
+    assert "must have been asked about the same lists, got user_id 0 and 1" in output
+    assert "0.5000" in output  # the arm with other lists
+    assert (repository.folder / "notes.txt").read_text() == dirty
+    assert repository.git("status", "--short") == "M notes.txt"
+    # Repeated, only what has failed runs again.
+    before = _journal(repository)
+    assert ": started" in (again := repository.run("unlucky", "--seeds", "1", status=1))
+    assert again.count(": started") == 1
+    assert _journal(repository)[len(before) :] == ["train reverse 0"]
+
+
+def test_runs_are_those_of_their_content(repository: Repository) -> None:
+    """Commits that change nothing for the pipeline change no run; what DVC has lost, or code that changed, reruns."""
+    first = repository.run("courses", "--seeds", "1")
+    assert "cosine is better than linear by 0.5000" in first
+    assert "Holm" not in first  # one comparison
+    (repository.folder / "notes.txt").write_text("a commit that concerns no stage\n")
+    repository.commit()
+    repository.git("mv", "notes.txt", "renamed.txt")
+    again = repository.run("courses", "--seeds", "1")
+    assert "2 of 2 runs are done already" in again
+    assert ": started" not in again
+    seconds = repository.run("courses", "--seeds", "1", "--minutes", "5", "--plan")
+    assert "32 examples" in seconds
+    assert "it is done" not in seconds
+    name = next(name for name in repository.experiments() if "cosine" in name)
+    predictions = re.search(
+        r"data/predictions\n *hash: md5\n *md5: (\w\w)(\w+)",
+        repository.git("show", f"{repository.experiments()[name]}:dvc.lock"),
+    )
+    assert predictions
+    cached = repository.folder / ".dvc/cache/files/md5" / predictions[1] / f"{predictions[2]}.dir"
+    cached.chmod(0o644)
+    cached.unlink()
+    lost = repository.run("courses", "--seeds", "1")
+    assert lost.count(": started") == 1
+    assert f"{name}: done" in lost
+    (repository.folder / "work.py").write_text(WORK + "# other code\n")
+    changed = repository.run("courses", "--seeds", "1", "--plan")
+    assert changed.count("prepare, train, evaluate") == 1
+    assert "it is done" not in changed
+
+
+@pytest.mark.parametrize("kind", ["command alone", "all at once", "asked to end"])
+def test_a_killed_grid_loses_no_finished_run_and_repeats_none(repository: Repository, kind: str) -> None:
+    holding = replace(repository, extra=repository.extra | {"HOLD": "cosine 0", "SECONDS": "6"})
+    grid = holding.start("courses", "--seeds", "1")
+    wait_until(lambda: "train cosine 0" in _journal(repository), grid)
+    finished = repository.experiments()
+    assert len(finished) == 1
+    if kind == "asked to end":
+        grid.terminate()
+        assert grid.wait() == 130
+    else:
+        grid.kill()
+        grid.wait()
+    if kind == "all at once":
+        _kill_all_below(repository.state)
+    output = repository.run("courses", "--seeds", "1")
+    found = repository.experiments()
+    assert finished.items() <= found.items()
+    assert len(found) == 2
+    assert not repository.clones()
+    # What outlived its command was waited for; what didn't began again.
+    outlives = kind == "command alone"
+    trained = ["train linear 0", "train cosine 0", *([] if outlives else ["train cosine 0"])]
+    assert [line for line in _journal(repository) if line.startswith("train ")] == trained
+    assert output.count(": started") == (not outlives)
+    assert ("waiting for another run" in output) == outlives
+
+
+def _kill_all_below(folder: Path) -> None:
+    """Kill the processes that work in a folder's clones, as the end of a session does."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            place = os.readlink(entry / "cwd")
+        except OSError:
+            continue
+        if place.startswith(str(folder)):
+            os.kill(int(entry.name), signal.SIGKILL)
+
+
+def test_jobs_run_side_by_side_and_compute_nothing_twice(repository: Repository) -> None:
+    repository.run("courses", "--seeds", "2", "--jobs", "2")
+    assert sorted(_journal(repository)) == sorted(
+        [f"prepare linear {seed}" for seed in (0, 1)]
+        + [
+            f"{stage} {arm} {seed}"
+            for stage in ("train", "evaluate")
+            for arm in ("linear", "cosine")
+            for seed in (0, 1)
+        ]
+    )
+    assert len(repository.experiments()) == 4
+
+
+def test_a_plan_starts_nothing(repository: Repository) -> None:
+    plan = repository.run("courses", "--plan")
+    assert "64 examples" in plan
+    assert plan.count("│ prepare, train, evaluate ") == 3  # one for each seed
+    assert plan.count("│ train, evaluate ") == 3
+    assert "Times are unknown" in plan
+    assert not repository.state.exists()
+    assert not repository.experiments()
+    assert not _journal(repository)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["course"], "SUITE must be one of courses, unlucky, broken, got 'course' (did you mean courses?)"),
+        (
+            ["broken"],
+            "broken.typo: curriculum.epochz is no param (did you mean curriculum.epochs?), got -S curriculum.epochz=2",
+        ),
+        (["courses", "--minutes", "0"], "--minutes must be > 0, got 0"),
+        (["courses", "--metric", "mr"], "did you mean mrr?"),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_starts(
+    repository: Repository, arguments: list[str], message: str
+) -> None:
+    output = repository.run(*arguments, status=1)
+    assert output.startswith("error: ")
+    assert message in output
+    assert output.count("\n") == 1
+    assert not repository.experiments()
+
+
+def test_files_that_no_experiment_would_see_are_refused(repository: Repository) -> None:
+    (repository.folder / "dvc.yaml").write_text(PIPELINE.replace("deps: [work.py]", "deps: [work.py, more]"))
+    (repository.folder / "more").mkdir()
+    (repository.folder / "more" / "new.py").write_text("")
+    assert "error: more/new.py must be in git" in repository.run("courses", "--plan", status=1)
+
+
+def test_suites_are_listed(repository: Repository) -> None:
+    assert "Does the order of prompts matter?" in repository.run()
+    help_text = repository.run("--help")
+    assert "stages that are alike are computed once" in " ".join(help_text.split()).lower()
