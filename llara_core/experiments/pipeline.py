@@ -36,7 +36,9 @@ class Stage:
 
 
 def stages_of(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> list[Stage]:
-    """Resolve the content of dvc.yaml with that of params.yaml; a stage comes after those whose outputs it reads.
+    """Resolve the content of dvc.yaml with that of params.yaml.
+
+    Stages stand in its order, but for one whose outputs an earlier one reads.
 
     Raises:
         ParamsError: a stage depends on a param that isn't there.
@@ -47,11 +49,10 @@ def stages_of(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> list[St
     ordered: list[Stage] = []
     while waiting:
         unwritten = {out for name in waiting for out in outs[name]}
-        ready = [stage for stage in waiting.values() if not unwritten.intersection(stage.reads)]
-        if not ready:
+        ready = next((stage for stage in waiting.values() if not unwritten.intersection(stage.reads)), None)
+        if ready is None:
             raise ParamsError(f"dvc.yaml: stages must not wait for each other, got {', '.join(waiting)}")
-        ordered += ready
-        waiting = {name: stage for name, stage in waiting.items() if stage not in ready}
+        ordered.append(waiting.pop(ready.name))
     return ordered
 
 

@@ -13,7 +13,7 @@ from llara_core.params.sections import AllPositions, Candidates, Draws, Hard, Po
 from llara_core.sequences import negatives
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.negatives import draw_candidates, draw_from_pools, items_never_negative, negative_weights
-from llara_core.sequences.proposals import Alike, ByWeight
+from llara_core.sequences.proposals import PROPOSED, Alike, ByWeight
 from llara_core.sequences.random_words import random_integers, random_permutation, random_words
 from llara_core.sequences.windows import Examples
 from llara_core.tables.candidates import CandidateSets, Scope
@@ -123,6 +123,19 @@ def test_what_is_left_is_drawn_with_the_same_probabilities(source: Alike | ByWei
     expected = _successive([1, 3, 6], 2, np.ones(6) if isinstance(source, Alike) else WEIGHTS)
     observed = [drawn[way] for way in expected]
     assert stats.chisquare(observed, n * np.array(list(expected.values()))).pvalue > 0.001
+
+
+@pytest.mark.parametrize(("n_items", "first"), [(6, 8), (20, 20)])
+def test_what_is_left_is_shuffled_by_words_that_proposed_nothing(n_items: int, first: int) -> None:
+    """In a catalogue of fewer items than proposals, they would tell what was refused."""
+    used = []
+
+    def words(stream: int, counters: np.ndarray) -> np.ndarray:
+        used.append((stream, counters.min()))
+        return random_words(5, stream, counters)
+
+    Alike(n_items, 8).draw_left(words, np.array([1, 3, 6]), 2)
+    assert used == [(PROPOSED, first)]
 
 
 def _one_by_one(key: tuple[int, ...], target: int, banned: set[int], weights: np.ndarray, size: int) -> list[int]:

@@ -24,7 +24,7 @@ courses:
     text: [curriculum.schedule=text_only]
     linear: [curriculum.schedule=linear]
 """
-ALL = "fetch, preprocess, pretrain, export_embeddings, finetune, evaluate"
+ALL = "fetch, preprocess, pretrain, candidates, export_embeddings, finetune, evaluate, prepare_plots"
 
 
 def _write_log(path: Path) -> None:
@@ -72,7 +72,7 @@ def test_two_arms_and_two_seeds_survive_a_kill_and_are_compared(repository: Repo
     plan = repository.run("courses", "--seeds", "2", "--plan")
     assert "32 examples" in plan
     assert plan.count(f"│ {ALL} ") == 1
-    assert plan.count(f"│ {ALL.removeprefix('fetch, ')} ") == 1  # another seed
+    assert plan.count(f"│ {ALL.removeprefix('fetch, ').removesuffix(', prepare_plots')} ") == 1  # another seed
     assert plan.count("│ finetune, evaluate ") == 2
     assert not repository.experiments()
     assert not repository.state.exists()
