@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from llara_core.errors import ModelError
-from llara_core.prompting.chat import ChatFrame
+from llara_core.prompting.chat import STRANGE_MESSAGE, ChatFrame
 from llara_core.prompting.prefixes import opening_and_going_on
 from llara_core.prompting.segments import FusedTitle, ItemSlot, LineEnd, Segment, Text, merge_texts
 
@@ -30,14 +30,28 @@ class EncodedPrompt:
     slot_items: list[int]
 
 
+@dataclass(frozen=True)
+class _Surroundings:
+    """What stands around each prompt: ids, and spaces with which its first text begins.
+
+    Attributes:
+        opens: the first text is encoded as the tokenizer begins a text.
+    """
+
+    before: list[int]
+    lead: str
+    after: list[int]
+    opens: bool
+
+
 class PromptEncoder:
     """Encodes segments with a tokenizer, whose vocabulary stays as it is.
 
     A prompt's first text is encoded as the tokenizer does it, and so as the model was trained. Every later one goes on
     where another text or a slot ended: it gets neither the space that SentencePiece tokenizers put before a text, nor
-    special tokens. Words in a text that look like a special token are only words.
+    special tokens. Words in a text that look like a control token are only words.
 
-    In a chat a prompt goes on where the frame's beginning ended, whose special tokens are some.
+    In a chat the frame's special tokens are some, and the first text has the ids that the tokenizer gives it there.
 
     Attributes:
         frame: of a chat, in which every prompt stands; None: prompts stand alone.
@@ -48,7 +62,7 @@ class PromptEncoder:
 
         Raises:
             ModelError: the tokenizer isn't one of the `tokenizers` library, has no end-of-text token, or no token that
-                can fill a slot.
+                can fill a slot; or a message in the frame would have other ids than the tokenizer gives them together.
         """
         if not tokenizer.is_fast:
             raise ModelError(
@@ -63,8 +77,8 @@ class PromptEncoder:
         self.eos_id = int(tokenizer.eos_token_id)
         self.stop_ids = [self.eos_id, *_line_ends(tokenizer)]
         self.frame = frame
-        self._before, self._lead, self._after = _surroundings(tokenizer, frame)
         self._opening, self._going_on = opening_and_going_on(tokenizer.backend_tokenizer)
+        self._around = self._surroundings(frame)
         self._piece = lru_cache(maxsize=1 << 16)(self._ids)
         self._fused_piece = lru_cache(maxsize=1 << 16)(self._fused)
 
@@ -84,9 +98,10 @@ class PromptEncoder:
         """
         # Between slots stand a title and words of a template, which come again; a whole prompt doesn't.
         ids_of = self._piece if len(segments) > 1 else self._ids
-        ids, mask, items, marks = list(self._before), [False] * len(self._before), list[int](), list[int]()
-        for segment in merge_texts([Text(self._lead), *segments]) if self._lead else segments:
-            opens = len(ids) == len(self._before) and not (self.frame and self.frame.before)
+        around = self._around
+        ids, mask, items, marks = list(around.before), [False] * len(around.before), list[int](), list[int]()
+        for segment in merge_texts([Text(around.lead), *segments]) if around.lead else segments:
+            opens = around.opens and len(ids) == len(around.before)
             match segment:
                 case Text():
                     piece = ids_of(segment.text, opens)
@@ -106,8 +121,8 @@ class PromptEncoder:
                     marks.append(len(ids))
                     ids.append(self._line_end())
                     mask.append(False)
-        ids += self._after
-        mask += [False] * len(self._after)
+        ids += around.after
+        mask += [False] * len(around.after)
         if len(ids) > self.max_length:
             raise ModelError(
                 f"{name} must have ≤ {self.max_length} tokens for this model, got {len(ids)}; lower "
@@ -144,21 +159,33 @@ class PromptEncoder:
     def _fused(self, text: str, start: int, opens: bool) -> tuple[tuple[int, ...], tuple[bool, ...]]:
         """Ids of a text, and which of them hold any of what begins at character `start`."""
         encoded = self._encoded(text, opens)
-        return tuple(encoded.ids), tuple(end > start for _, end in encoded.offsets)
+        # A space that is the tokenizer's own, and a token of its own, has the offsets of the letter behind it.
+        is_own_space = opens and encoded.ids[1:] == self._encoded(text, False).ids
+        is_title = (end > start and not (is_own_space and not place) for place, (_, end) in enumerate(encoded.offsets))
+        return tuple(encoded.ids), tuple(is_title)
 
     def _encoded(self, text: str, opens: bool) -> "Encoding":
         return (self._opening if opens else self._going_on).encode(text, add_special_tokens=False)
 
-
-def _surroundings(tokenizer: "PreTrainedTokenizerBase", frame: ChatFrame | None) -> tuple[list[int], str, list[int]]:
-    """Return the ids before a prompt, the spaces with which its first text begins, and the ids behind it."""
-    if frame is None:
-        return ([tokenizer.bos_token_id] if _starts_with_bos(tokenizer) else []), "", []
-    opening, going_on = opening_and_going_on(tokenizer.backend_tokenizer)
-    opening.encode_special_tokens = going_on.encode_special_tokens = False
-    before = frame.before.rstrip(" ")  # a space belongs to the word behind it
-    after = going_on.encode(frame.after, add_special_tokens=False).ids
-    return opening.encode(before, add_special_tokens=False).ids, frame.before[len(before) :], after
+    def _surroundings(self, frame: ChatFrame | None) -> _Surroundings:
+        if frame is None:
+            beginning = [self._tokenizer.bos_token_id] if _starts_with_bos(self._tokenizer) else []
+            return _Surroundings(beginning, "", [], opens=True)
+        words = frame.before.rstrip(" ")  # a space belongs to the word behind it
+        lead = frame.before[len(words) :]
+        before, up_to_after, whole = (
+            list(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+            for text in (words, frame.before + STRANGE_MESSAGE, frame.before + STRANGE_MESSAGE + frame.after)
+        )
+        after = whole[len(up_to_after) :]
+        # Some SentencePiece tokenizers begin a text anew behind a special token.
+        for opens in (False, True):
+            if whole == [*before, *self._ids(lead + STRANGE_MESSAGE, opens), *after]:
+                return _Surroundings(before, lead, after, opens)
+        raise ModelError(
+            f"{self._tokenizer.name_or_path}: a message in the chat template must have the token ids that the "
+            "tokenizer gives the whole conversation, got others (words join those around it); set prompt.form to raw"
+        )
 
 
 def _filler_token(tokenizer: "PreTrainedTokenizerBase") -> int:

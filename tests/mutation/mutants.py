@@ -59,6 +59,7 @@ _SPLICE = "llara_core/hybrid/splice.py"
 _SEGMENTS = "llara_core/prompting/segments.py"
 _CHAT = "llara_core/prompting/chat.py"
 _ENCODING = "llara_core/prompting/encoding.py"
+_PREFIXES = "llara_core/prompting/prefixes.py"
 _ANSWERS = "llara_core/objectives/answer/prompts.py"
 _LORA = "llara_core/hybrid/lora_linear.py"
 _POINTS = "llara_core/objectives/choice/prompts.py"
@@ -341,8 +342,8 @@ _TENSORS = [
     Mutant(
         _ENCODING,
         "two beginnings of text",
-        "([tokenizer.bos_token_id] if",
-        "(2 * [tokenizer.bos_token_id] if",
+        "beginning = [self._tokenizer.bos_token_id] if",
+        "beginning = 2 * [self._tokenizer.bos_token_id] if",
     ),
 ]
 
@@ -585,17 +586,22 @@ _VARIANTS = [
     Mutant(
         _CHAT, "frame turned round", "ChatFrame(before=before, after=after)", "ChatFrame(before=after, after=before)"
     ),
-    Mutant(_ENCODING, "a frame of mere words", "encode_special_tokens = False", "encode_special_tokens = True"),
-    Mutant(_ENCODING, "nothing behind a message", "ids += self._after", "ids += []"),
-    Mutant(_ENCODING, "the frame's space lost", "merge_texts([Text(self._lead), *segments]) if", "segments if"),
-    Mutant(_ENCODING, "a message that opens the text", "and not (self.frame and self.frame.before)", ""),
+    Mutant(_CHAT, "a plain message asked about", '"content": STRANGE_MESSAGE}', '"content": "X"}'),
+    Mutant(_ENCODING, "nothing behind a message", "ids += around.after", "ids += []"),
+    Mutant(_ENCODING, "the frame's space lost", "merge_texts([Text(around.lead), *segments]) if", "segments if"),
+    Mutant(_ENCODING, "a message that opens the text", "for opens in (False, True):", "for opens in (True,):"),
+    Mutant(_ENCODING, "a message that never opens a text", "for opens in (False, True):", "for opens in (False,):"),
+    Mutant(_ENCODING, "other ids than the conversation's", "if whole == [*before,", "if opens or whole == [*before,"),
+    Mutant(_ENCODING, "the tokenizer's own space a slot", "not (is_own_space and not place)", "True"),
+    Mutant(_PREFIXES, "<think> as a token in titles", 'token["special"] |= ', 'token["special"] |= False and '),
+    Mutant(_PREFIXES, "runs of spaces as words", '_CONTROL_MARK.fullmatch(token["content"]) is not None', "True"),
     Mutant(_ENCODING, "two spaces before an answer", "if has_space else", "if False else"),
     Mutant(
         _ENCODING, "answers of a raw prompt without their space", "self.frame is not None and", "self.frame is None or"
     ),
     Mutant(_ARTIFACTS, "asked without the chat", "max_length, manifest.chat)", "max_length)"),
     Mutant(_TUNING, "chat ignored", 'if params.prompt.form == "chat"', "if False"),
-    Mutant(_ENCODING, "the token before a title a slot too", "tuple(end > start", "tuple(end >= start"),
+    Mutant(_ENCODING, "the token before a title a slot too", "(end > start and", "(end >= start and"),
     Mutant(_ENCODING, "the filler as a line's end", "ids.append(self._line_end())", "ids.append(self.filler_id)"),
     Mutant(_ENCODING, "one slot for a title of many tokens", "[segment.item_id] * sum(is_title)", "[segment.item_id]"),
 ]

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from llara_core.errors import ModelError
-from llara_core.prompting.chat import ChatFrame, chat_frame
+from llara_core.prompting.chat import STRANGE_MESSAGE, ChatFrame, chat_frame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import FusedTitle, ItemSlot, PromptWriter, Text
 from tests.factories import CHAT_TEMPLATE, SENTENCEPIECE, make_chat_tokenizer, make_sentencepiece
@@ -19,6 +20,14 @@ LLAMA_2 = "{{ bos_token }}[INST] {{ messages[0]['content'] | trim }} [/INST]"
 @pytest.fixture(scope="module")
 def chat(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     return make_chat_tokenizer(tokenizer)
+
+
+@pytest.fixture(scope="module")
+def marked(chat: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Return a tokenizer with control marks that it doesn't call special."""
+    own = make_chat_tokenizer(chat)
+    own.add_tokens([AddedToken(mark, special=False, normalized=bool(place % 2)) for place, mark in enumerate(_MARKS)])
+    return own
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +69,46 @@ def test_a_sentencepiece_prompt_keeps_the_space_behind_its_frame(style: str) -> 
     assert tokenizer.convert_ids_to_tokens(encoder.encode_answer(Text(" Heat"))) == ["▁Heat", "</s>"]
 
 
+TEMPLATES = {
+    "zephyr": "<|user|>\n{{ messages[0]['content'] }}{{ eos_token }}\n<|assistant|>\n",
+    "llama-2": LLAMA_2,
+    "behind a special token": "{{ bos_token }}{{ messages[0]['content'] }}",
+    "behind a space": "{{ bos_token }}<s> {{ messages[0]['content'] }}</s> He:",
+    "at the beginning": "{{ messages[0]['content'] }}</s>",
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("style", SENTENCEPIECE)
+def test_a_sentencepiece_prompt_has_the_ids_that_transformers_gives_the_conversation(style: str, template: str) -> None:
+    tokenizer = make_sentencepiece(style)
+    tokenizer.chat_template = TEMPLATES[template]
+    encoder = PromptEncoder(tokenizer, 1024, chat_frame(tokenizer))
+    for text in ("Heat, Heat", "nd. Heat:", "3 He", "日本,\nHeat."):
+        expected = tokenizer.convert_ids_to_tokens(_whole(tokenizer, text))
+        assert tokenizer.convert_ids_to_tokens(encoder.encode([Text(text)]).input_ids) == expected
+        fused = encoder.encode([FusedTitle(text, 0, 6)])
+        assert tokenizer.convert_ids_to_tokens(fused.input_ids) == expected
+        assert tokenizer.convert_ids_to_tokens(fused.input_ids[fused.slot_mask.index(True)]) != "▁"
+
+
+@pytest.mark.parametrize("style", SENTENCEPIECE)
+def test_a_tokenizer_that_joins_a_message_with_its_frame_is_refused(style: str) -> None:
+    tokenizer = make_sentencepiece(style)  # a + t is a token of its own
+    assert STRANGE_MESSAGE.startswith("t")
+    with pytest.raises(ModelError, match="must have the token ids that the tokenizer gives the whole conversation"):
+        PromptEncoder(tokenizer, 1024, ChatFrame(before="<s>Hea", after="."))
+
+
+def test_added_tokens_of_ordinary_text_stay_tokens(chat: PreTrainedTokenizerFast) -> None:
+    own = make_chat_tokenizer(chat)
+    own.add_tokens(["   ", "Heat", ">=", "[", "<"])
+    encoder = PromptEncoder(own, 1024, chat_frame(own))
+    text = "saw   Heat >= [Alien] < Babe"
+    assert encoder.encode([Text(text)]).input_ids == _whole(own, text)
+    assert PromptEncoder(own, 1024).encode([Text(text)]).input_ids == own(text).input_ids
+
+
 @pytest.mark.parametrize("style", SENTENCEPIECE)
 def test_a_message_right_behind_its_frame_gets_no_space(style: str) -> None:
     tokenizer = make_sentencepiece(style)
@@ -82,16 +131,17 @@ def test_slots_and_marks_stand_inside_the_frame(
     for fusion in ("append", "add"):
         segments = replace(writer, fusion=fusion).compose(0, [1, 5], [6, 2], "hybrid", marked=True)
         (framed, marks), (alone, alone_marks) = encoder.encode_marked(segments), raw.encode_marked(segments)
-        before, after = _whole(chat, "|")[: -len(encoder._after) - 1], encoder._after
+        before, after = _whole(chat, "|")[: -len(encoder._around.after) - 1], encoder._around.after
         assert framed.input_ids == [*before, *alone.input_ids, *after]
         assert framed.slot_mask == [*[False] * len(before), *alone.slot_mask, *[False] * len(after)]
         assert framed.slot_items == alone.slot_items
         assert marks == [len(before) + mark for mark in alone_marks]
 
 
+_MARKS = ["<think>", "</s>", "[INST]", "<|tool|>", "▁<PRE>"]
 _TITLES = st.lists(
     st.one_of(
-        st.sampled_from(["{history}", "{0}", "{candidates!r}", "<|im|>", "<eos>", "<pad>", "▢", "</s>", "[INST]"]),
+        st.sampled_from(["{history}", "{0}", "{candidates!r}", "<|im|>", "<eos>", "<pad>", "▢", "a<think>b", *_MARKS]),
         st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1),
     ),
     min_size=3,
@@ -102,11 +152,12 @@ _TITLES = st.lists(
 @given(_TITLES)
 @pytest.mark.parametrize("fusion", ["append", "replace"])
 def test_titles_are_neither_placeholders_nor_slots_nor_special_tokens_nor_line_ends(
-    chat: PreTrainedTokenizerFast, encoder: PromptEncoder, writer: PromptWriter, fusion: str, titles: list[str]
+    marked: PreTrainedTokenizerFast, writer: PromptWriter, fusion: str, titles: list[str]
 ) -> None:
+    encoder = PromptEncoder(marked, 1024, chat_frame(marked))
     own = replace(writer, titles=["", *titles], fusion=fusion)
     plain = replace(writer, titles=["", "x", "x", "x"], fusion=fusion)
-    special = {*chat.all_special_ids, *encoder.stop_ids}
+    special = {*marked.added_tokens_decoder, *encoder.stop_ids}
     for mode in ("hybrid", "text", "id"):
         if (mode, fusion) == ("id", "replace"):
             continue
@@ -118,7 +169,7 @@ def test_titles_are_neither_placeholders_nor_slots_nor_special_tokens_nor_line_e
         order = [] if mode == "text" else [1, 2, 3, 1]
         assert _runs(found.slot_items) == _runs(expected.slot_items) == order
         if mode == "text":
-            words = chat.decode(found.input_ids)
+            words = marked.decode(found.input_ids)
             assert words.count("watched " + ", ".join(titles[:2])) == 1
             assert f": {titles[2]}, {titles[0]}. Answer:" in words
     assert not {*encoder.encode_answer(own.answer(1))[:-1]} & special
@@ -135,13 +186,21 @@ def test_a_tokenizer_without_a_chat_template_is_refused(tokenizer: PreTrainedTok
         chat_frame(tokenizer)
 
 
+_CHANGES = (
+    *("|upper", "|lower", "|capitalize", "|title", "|e", "|tojson", "|striptags", "|truncate(30)", "|truncate"),
+    *("|wordwrap(40)", "|wordwrap", "|indent", "|urlize", ".split()|join(' ')", ".split(' ')[0]", ".split('.')[0]"),
+    *(".split('\\n')[0]", "|replace('\\n', ' ')", "|replace('  ', ' ')", "|replace('\\t', ' ')", "[:100]", "[-100:]"),
+)
+
+
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
         ("{{ raise_exception('no users') }}", "not a usable chat template .*no users"),
         ("{{ messages[0].content ", "not a usable chat template"),
-        ("hello", "must show a user's message once, got it 0 times"),
-        ("{{ messages[0].content * 2 }}", "must show a user's message once, got it 2 times"),
+        ("hello", "must show a user's message once and as it is, got it so 0 times"),
+        ("{{ messages[0].content * 2 }}", "must show a user's message once and as it is, got it so 2 times"),
+        *((f"<|im|>{{{{ messages[0].content{change} }}}}<eos>", "got it so 0 times") for change in _CHANGES),
     ],
 )
 def test_chat_templates_that_do_not_show_the_message_once_are_refused(
