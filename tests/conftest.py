@@ -57,7 +57,10 @@ def make_llama(vocabulary: int) -> LlamaForCausalLM:
         eos_token_id=0,
         bos_token_id=None,
     )
-    return LlamaForCausalLM(config).requires_grad_(requires_grad=False).eval()
+    model = LlamaForCausalLM(config).requires_grad_(requires_grad=False).eval()
+    table = model.get_input_embeddings().weight
+    table[config.pad_token_id] = table[config.eos_token_id].flip(0)  # at zero it would hide that the filler is read
+    return model
 
 
 @pytest.fixture

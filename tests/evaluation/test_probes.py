@@ -17,7 +17,7 @@ from llara_core.params.sections import FolderLlm, Probe
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
 from tests.evaluation.stored import make_asked
-from tests.factories import APPEND, PROJECTOR, make_sequences
+from tests.factories import APPEND, FUSIONS, PROJECTOR, make_sequences
 
 ALL: list[Probe] = [
     "text",
@@ -104,6 +104,28 @@ def test_vectors_are_those_of_other_items_or_zeros(tuned: Tuned) -> None:
         assert other.llm is tuned.hybrid.llm
         assert other.projector is tuned.hybrid.projector
         assert not other.training
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("probe", ["vectors_shuffled", "vectors_zeroed"])
+@pytest.mark.parametrize("fusion", FUSIONS, ids=lambda fusion: fusion.kind)
+def test_other_vectors_are_read_as_the_true_ones_would_be(
+    tuned: Tuned, item_embeddings: np.ndarray, probe: Probe, fusion: Fusion
+) -> None:
+    torch.manual_seed(2)
+    hybrid = build_hybrid(tuned.hybrid.llm, item_embeddings, PROJECTOR, fusion)
+    for weight in hybrid.projector.parameters():
+        weight.normal_(std=0.6)
+    asked = probed(probe, replace(tuned, hybrid=hybrid), 0).hybrid
+    ids, items = torch.tensor([[5, 6, 7]]), torch.tensor([4, 2])
+    words, vectors = hybrid.llm.get_input_embeddings()(ids)[0], asked.item_embeddings[items]
+    read = hybrid.projector(vectors)
+    if fusion.kind == "gate":
+        read = 2 * hybrid.projector.gate(vectors).sigmoid() * read
+    if fusion.kind in ("add", "gate"):
+        read = words[1:] + read
+    found = asked.embed(ids, torch.tensor([[False, True, True]]), items)[0]
+    torch.testing.assert_close(found, torch.stack([words[0], *read]))
 
 
 def test_histories_are_put_out_of_order_or_removed(tuned: Tuned) -> None:

@@ -559,6 +559,10 @@ _VARIANTS = [
     Mutant(_PROJECTOR, "depth ignored", "projector.hidden, llm_dim, projector.depth)", "projector.hidden, llm_dim)"),
     Mutant(_PROJECTOR, "no residual path", "states = states + self.attended", "states = self.attended"),
     Mutant(_MODEL, "gate replaces", '("add", "gate")', '("add",)'),
+    Mutant(_RATES, "the head learns while the projector does", "in (lora, *others)", "in (lora,)"),
+    Mutant(_READER, "asked as if appended", "writer.titles, tuned.writer.fusion", 'writer.titles, "append"'),
+    Mutant(_STREAMS, "trained as if appended", "writer.titles, sources.writer.fusion", 'writer.titles, "append"'),
+    Mutant(_PROBES, "other vectors as if appended", "hybrid.projector, hybrid.fusion", 'hybrid.projector, "append"'),
     Mutant(_MODEL, "everything is added", 'self.fusion in ("add", "gate")', "True"),
     Mutant(
         _ADAPTER,

@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.evaluation.artifacts import load_tuned, read_artifacts
+from llara_core.finetuning import tuning
+from llara_core.finetuning.trainer import HybridTrainer
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.recommender_head import RecommenderHead
@@ -19,6 +22,7 @@ from llara_core.objectives.answer.scoring import candidate_log_likelihoods
 from llara_core.objectives.asking import build_respondent
 from llara_core.objectives.choice.model import ChoiceModel
 from llara_core.objectives.choice.prompts import encode_choice, pad_choices
+from llara_core.objectives.objective import Objective
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.params.objectives import ObjectiveChoice
@@ -202,3 +206,58 @@ def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
     in_memory = build_respondent(replace(again, hybrid=tuned.model.eval())).answer(sets)
     np.testing.assert_allclose(found.scores, in_memory.scores, rtol=1e-5)
     assert "llara" in _judge(tmp_path, params).answered.predictions
+
+
+def _part(name: str) -> str:
+    """Whose a trained weight is, by its name in the model."""
+    return next((part for part in ("lora_", "projector.") if part in name), "head")
+
+
+class _Learning(TrainerCallback):
+    """Notes, step by step, whose weights have a gradient other than zero, and whose have moved."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        self.taught: list[set[str]] = []
+        self.moved: list[set[str]] = []
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        self._before = {name: weight.detach().clone() for name, weight in self._weights.items()}
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs) -> None:
+        gradients = {name: weight.grad for name, weight in self._weights.items() if weight.grad is not None}
+        self.taught.append({_part(name) for name, gradient in gradients.items() if gradient.any()})
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        moved = {name for name, weight in self._weights.items() if not torch.equal(weight, self._before[name])}
+        self.moved.append({_part(name) for name in moved})
+
+
+@pytest.mark.parametrize("name", ["choice", "stream"])
+def test_in_its_own_stage_the_projector_learns_while_head_and_lora_stay(
+    tmp_path: Path,
+    make_params: Make,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    seen: list[_Learning] = []
+
+    def build(objective: Objective[Any], arguments: Any, watch: Any, callbacks: list[TrainerCallback]) -> HybridTrainer:
+        seen.append(_Learning(objective.model))
+        return HybridTrainer(objective, arguments, watch, [*callbacks, *seen])
+
+    monkeypatch.setattr(tuning, "HybridTrainer", build)
+    base = make_params()
+    small = {"examples_per_epoch": 24, "batch_size": 4, "micro_batch_size": 2, "layers": 1}
+    recipe = getattr(base.objectives, name)
+    recipe = recipe.model_copy(update=small | {"lr": 0.02, "projector_lr": 0.02, "head_lr": 0.02})
+    train = {"objective": ObjectiveChoice(name=name), "weight_decay": 0.1}
+    sections = {
+        "objectives": base.objectives.model_copy(update={name: recipe}),
+        "train": base.train.model_copy(update=train),
+        "curriculum": make_curriculum("two_stage", text=1 / 3, projector=1 / 3),
+    }
+    _run(tmp_path, base.model_copy(update=sections))
+    stages = [{"lora_", "head"}] * 2 + [{"projector."}] * 2 + [{"lora_", "projector.", "head"}] * 2
+    assert seen[0].taught == stages
+    assert seen[0].moved == stages

@@ -9,6 +9,7 @@ from transformers import LlamaForCausalLM
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.recommender_head import RecommenderHead
 from llara_core.objectives.stream.model import StreamModel
+from llara_core.params.projector import Fusion
 from llara_core.params.sections import FolderLlm, Lora
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
@@ -32,18 +33,18 @@ def recommender() -> SequentialRecommender:
 
 
 @pytest.fixture
-def make_model(llama: LlamaForCausalLM, recommender: SequentialRecommender) -> Callable[[float], StreamModel]:
+def make_model(llama: LlamaForCausalLM, recommender: SequentialRecommender) -> Callable[..., StreamModel]:
     """A stream model of this distillation whose weights, LoRA's and the projector's among them, are far from zero."""
 
-    def make(distillation: float) -> StreamModel:
+    def make(distillation: float, fusion: Fusion = APPEND) -> StreamModel:
         vectors = recommender.output_weights.detach().clone()
         torch.manual_seed(4)
         adapted = attach_lora(llama, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
-        hybrid = build_hybrid(adapted.get_base_model(), np.asarray(vectors), PROJECTOR, APPEND)
+        hybrid = build_hybrid(adapted.get_base_model(), np.asarray(vectors), PROJECTOR, fusion)
         model = StreamModel(hybrid, RecommenderHead(16, vectors), recommender, distillation)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                if "lora_B" in name or name.startswith("head."):
+                if "lora_B" in name or ".gate." in name or name.startswith("head."):
                     parameter.normal_(std=0.3)
         return model.eval()
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +15,20 @@ from llara_core.objectives.stream.objective import StreamObjective
 from llara_core.objectives.stream.validation import expected_hits
 from llara_core.params.objectives import Ridge
 from llara_core.params.params import Params
+from llara_core.params.projector import Fusion
 from llara_core.params.sections import Lora
 from llara_core.prompting.encoding import PromptEncoder
+from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from tests.conftest import TITLES, make_llama
-from tests.factories import APPEND, PROJECTOR, make_sequences
+from tests.factories import APPEND, FUSIONS, PROJECTOR, make_sequences
 from tests.objectives.stream.conftest import BASE
 
+by_fusion = pytest.mark.parametrize("fusion", FUSIONS, ids=lambda fusion: fusion.kind)
 LISTS = [[1, 2, 3, 4, 5, 6, 7, 8] * 2, [8, 6, 4, 2, 1, 3, 5, 7], [2, 4, 6, 8, 1, 3], [5, 6, 7, 8, 1]]
 
 
@@ -36,7 +40,7 @@ def build(
     writer: PromptWriter,
     encoder: PromptEncoder,
 ) -> Callable[..., StreamObjective]:
-    def make(**changes: object) -> StreamObjective:
+    def make(fusion: Fusion = APPEND, **changes: object) -> StreamObjective:
         small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "chunk_tokens": 40}
         small |= {"item_dropout": 0.0, "state_dropout": 0.0}
         schedule = changes.pop("schedule", "linear")
@@ -54,10 +58,11 @@ def build(
             make_llama(llama.config.vocab_size), Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE
         )
         vectors = np.asarray(recommender.output_weights.detach())
-        hybrid = build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, APPEND)
+        hybrid = build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, fusion)
         tables = Processed(items, sequences, None)
+        own = replace(writer, fusion=fusion.kind)
         return StreamObjective(
-            Sources(params.model_copy(update=sections), tables, recommender, lambda: hybrid, writer, encoder)
+            Sources(params.model_copy(update=sections), tables, recommender, lambda: hybrid, own, encoder)
         )
 
     return make
@@ -73,8 +78,31 @@ def test_only_training_users_items_are_read_and_asked_for(build: Callable[..., S
         assert any(whole == user[k : k + len(whole)] for user in trained for k in range(len(user)))
 
 
+@by_fusion
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+def test_what_is_trained_on_is_shown_as_the_fusion_says(
+    build: Callable[..., StreamObjective], encoder: PromptEncoder, fusion: Fusion, mode: str
+) -> None:
+    objective, histories = build(fusion, schedule=f"{mode}_only"), HistoryEncoder(encoder, TITLES, fusion.kind)
+    examples = [objective.plan[i] for i in range(12)]
+    expected = [histories.encode(example.items, mode) for example in examples]
+    batch = objective.collate(examples)
+    for row, history in enumerate(expected):
+        prompt, n = history.prompt, len(history.prompt.input_ids)
+        assert batch["input_ids"][row, :n].tolist() == prompt.input_ids
+        assert batch["slot_mask"][row, :n].tolist() == prompt.slot_mask
+        assert not batch["slot_mask"][row, n:].any()
+        assert batch["readouts"][row, : len(history.readouts)].tolist() == history.readouts
+    assert batch["slot_items"].tolist() == [item for history in expected for item in history.prompt.slot_items]
+
+
+@by_fusion
 def test_the_head_starts_from_pairs_of_states_of_the_same_history(
-    build: Callable[..., StreamObjective], recommender: SequentialRecommender, monkeypatch: pytest.MonkeyPatch
+    build: Callable[..., StreamObjective],
+    recommender: SequentialRecommender,
+    encoder: PromptEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    fusion: Fusion,
 ) -> None:
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -84,13 +112,14 @@ def test_the_head_starts_from_pairs_of_states_of_the_same_history(
         return 0.0
 
     monkeypatch.setattr(RecommenderMap, "fit", fit)
-    objective = build(ridge=Ridge(positions=10, penalty=7.0))
+    objective = build(fusion, ridge=Ridge(positions=10, penalty=7.0))
+    histories = HistoryEncoder(encoder, TITLES, fusion.kind)
     assert len(pairs) >= 10
     known = []
     for user in LISTS[:2]:
         for start in range(len(user)):
             for end in range(start + 1, min(len(user), start + recommender.max_length) + 1):
-                history = pad_histories([objective._encoder.encode(user[start:end], "hybrid")], 1)
+                history = pad_histories([histories.encode(user[start:end], "hybrid")], 1)
                 with torch.no_grad():
                     read = objective.model.read(**history)[0, -1]
                     known.append((read, recommender(torch.tensor([user[start:end]]))[0, -1]))
@@ -132,8 +161,10 @@ def test_large_catalogues_draw_negatives_by_step_alone(build: Callable[..., Stre
     assert counts[1:].min() > 30  # 62 expected
 
 
-def test_validation_is_the_hit_ratio_of_validation_users(build: Callable[..., StreamObjective]) -> None:
-    objective = build()
+def test_validation_is_the_hit_ratio_of_validation_users(
+    build: Callable[..., StreamObjective], encoder: PromptEncoder
+) -> None:
+    objective, histories = build(), HistoryEncoder(encoder, TITLES, "append")
     objective.model.train()
     found = objective.validate()
     assert objective.model.training
@@ -141,7 +172,7 @@ def test_validation_is_the_hit_ratio_of_validation_users(build: Callable[..., St
     objective.model.eval()
     hits = []
     for position in range(2, 6):
-        history = objective._encoder.encode(LISTS[2][:position], "hybrid")
+        history = histories.encode(LISTS[2][:position], "hybrid")
         with torch.no_grad():
             states = objective.model.read(**pad_histories([history], 1))[0, position - 1]
             scores = objective.model.head.scores(objective.model.head(states))[None].numpy()

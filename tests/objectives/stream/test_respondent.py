@@ -14,6 +14,7 @@ from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.objectives.stream.respondent import StreamRespondent
 from llara_core.params.params import Params
+from llara_core.params.projector import Fusion
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
@@ -21,10 +22,10 @@ from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from tests.conftest import TITLES
-from tests.factories import APPEND, PROJECTOR, make_sequences, make_sets
+from tests.factories import APPEND, FUSIONS, PROJECTOR, make_sequences, make_sets
 from tests.objectives.stream.conftest import BASE
 
-Make = Callable[[float], StreamModel]
+Make = Callable[..., StreamModel]
 HISTORIES = np.array([[0, 0, 5], [1, 2, 3], [0, 8, 1], [4, 6, 7]])
 
 
@@ -46,9 +47,9 @@ def respond(
     make_model: Make, params: Params, writer: PromptWriter, encoder: PromptEncoder, tmp_path: Path
 ) -> Callable[..., tuple[StreamRespondent, StreamModel]]:
     def build(
-        mode: Mode = "hybrid", batch_size: int = 2, *, exclude_seen: bool = True
+        mode: Mode = "hybrid", batch_size: int = 2, fusion: Fusion = APPEND, *, exclude_seen: bool = True
     ) -> tuple[StreamRespondent, StreamModel]:
-        model = make_model(0.0)
+        model = make_model(0.0, fusion)
         manifest = AdapterManifest(
             llm=BASE,
             objective="stream",
@@ -58,7 +59,7 @@ def respond(
             nouns=params.datasets["ml-100k"].nouns,
             history_length=3,
             projector=PROJECTOR,
-            fusion=APPEND,
+            fusion=fusion,
             modes=["text", "hybrid", "id"],
             made_from={},
         )
@@ -75,7 +76,7 @@ def respond(
             model.head.map.state_dict(),
             recommender,
             tables,
-            writer,
+            replace(writer, fusion=fusion.kind),
             encoder,
             how,
             mode,
@@ -95,10 +96,16 @@ def _slow_scores(model: StreamModel, histories: HistoryEncoder, row: np.ndarray,
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4])
 @pytest.mark.parametrize("mode", ["hybrid", "text", "id"])
+@pytest.mark.parametrize("fusion", FUSIONS, ids=lambda fusion: fusion.kind)
 def test_scores_are_those_of_each_history_alone(
-    respond: Callable[..., tuple[StreamRespondent, StreamModel]], histories: HistoryEncoder, mode: Mode, batch_size: int
+    respond: Callable[..., tuple[StreamRespondent, StreamModel]],
+    encoder: PromptEncoder,
+    fusion: Fusion,
+    mode: Mode,
+    batch_size: int,
 ) -> None:
-    respondent, model = respond(mode, batch_size)
+    respondent, model = respond(mode, batch_size, fusion)
+    histories = HistoryEncoder(encoder, TITLES, fusion.kind)
     expected = [_slow_scores(model, histories, row, mode) for row in HISTORIES]
     np.testing.assert_allclose(respondent.score(HISTORIES).numpy(), expected, rtol=1e-4, atol=1e-5)
 
