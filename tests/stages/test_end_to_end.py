@@ -163,7 +163,7 @@ def test_pictures_stand_beside_what_they_show(repository: Path) -> None:
 @pytest.mark.usefixtures("reproduced")
 def test_a_second_repro_does_nothing_and_the_status_is_clean(run: Run) -> None:
     again = run("dvc", "repro").stdout
-    assert again.count("didn't change, skipping") == 7
+    assert again.count("didn't change, skipping") == 8
     assert "Running stage" not in again
     assert "up to date" in run("dvc", "status").stdout
 
