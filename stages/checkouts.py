@@ -97,10 +97,13 @@ class Checkouts:
     def collect(self, name: str = "*") -> None:
         """Bring home what clones have finished, all of them or the one of this name, and remove them."""
         for clone in sorted(self._clones.glob(name)):
-            if (clone / ".git").is_dir():
-                for reference in self._references(clone, clone.name):
-                    git("fetch", "--quiet", "--no-tags", str(clone), f"+{reference}:{reference}", folder=self._root)
-            shutil.rmtree(clone)
+            try:
+                references = self._references(clone, clone.name)
+            except ArtifactError:  # killed while it was being made
+                references = {}
+            for reference in references:
+                git("fetch", "--quiet", "--no-tags", str(clone), f"+{reference}:{reference}", folder=self._root)
+            shutil.rmtree(clone, ignore_errors=True)
 
     def start(self, name: str, overrides: Sequence[str], lock: int) -> Job:
         """Start the experiment in a new clone of what is in git here, as it stands in the checkout."""
@@ -175,7 +178,9 @@ class Checkouts:
 
     def _references(self, folder: Path, name: str) -> dict[str, str]:
         """References of the experiments of this name, and their commits."""
-        lines = git("for-each-ref", "--format=%(refname) %(objectname)", f"refs/exps/*/*/{name}", folder=folder)
+        # By its own name: git would take a folder that is no repository for a part of the one around it.
+        words = ("for-each-ref", "--format=%(refname) %(objectname)", f"refs/exps/*/*/{name}")
+        lines = git("--git-dir", str(folder / ".git"), *words)
         return dict(line.split(" ") for line in lines.splitlines())
 
 

@@ -22,7 +22,8 @@ TITLES = ["", "Toy Story", "GoldenEye", "Four Rooms", "Alien", "Alien 3", "Heat"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the pipeline's own tests first: they take minutes, and would be the last at work while a core stands idle."""
-    items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
+    slow = ("stages/test_end_to_end", "stages/test_experiments", "stages/test_grid")
+    items.sort(key=lambda item: not any(name in item.nodeid for name in slow))
 
 
 @pytest.fixture(scope="session")

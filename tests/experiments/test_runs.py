@@ -59,6 +59,7 @@ def test_arms_differ_in_their_own_overrides_alone(name: str) -> None:
         assert differing or run.arm == suite.baseline
         assert run.overrides[: len(suite.everywhere)] == tuple(suite.everywhere)
         assert run.overrides[-1] == f"seed={run.seed}"
+        assert {stage.params["seed"] for stage in run.stages if "seed" in stage.params} == {run.seed}
 
 
 def test_names_say_suite_arm_seed_and_content() -> None:

@@ -146,9 +146,14 @@ def test_a_failing_arm_is_named_and_the_others_are_compared(repository: Reposito
 
 def test_runs_are_those_of_their_content(repository: Repository) -> None:
     """Commits that change nothing for the pipeline change no run; what DVC has lost, or code that changed, reruns."""
+    (repository.state / "checkouts" / "killed-while-cloned" / ".git").mkdir(parents=True)
     first = repository.run("courses", "--seeds", "1")
+    assert not repository.clones()
     assert "cosine is better than linear by 0.5000" in first
     assert "Holm" not in first  # one comparison
+    unread = repository.run("courses", "--seeds", "1", "--model", "nobody", status=1)
+    assert "NOT COMPARED linear" in unread
+    assert "model must be one of llara, got 'nobody'" in unread
     (repository.folder / "notes.txt").write_text("a commit that concerns no stage\n")
     repository.commit()
     repository.git("mv", "notes.txt", "renamed.txt")
@@ -178,7 +183,7 @@ def test_runs_are_those_of_their_content(repository: Repository) -> None:
 
 @pytest.mark.parametrize("kind", ["command alone", "all at once", "asked to end"])
 def test_a_killed_grid_loses_no_finished_run_and_repeats_none(repository: Repository, kind: str) -> None:
-    holding = replace(repository, extra=repository.extra | {"HOLD": "cosine 0", "SECONDS": "6"})
+    holding = replace(repository, extra=repository.extra | {"HOLD": "cosine 0", "SECONDS": "12"})
     grid = holding.start("courses", "--seeds", "1")
     wait_until(lambda: "train cosine 0" in _journal(repository), grid)
     finished = repository.experiments()
