@@ -18,9 +18,9 @@ from llara_core.experiments.records import Cache, Record, recorded_stages
 from llara_core.experiments.runs import Run, expand
 from llara_core.experiments.suites import Suite
 from llara_core.params.loading import load_params
+from llara_core.runtime.paths import CURVES, METRICS, PREDICTIONS
 from stages.checkouts import Checkouts, Job, git, last_lines
 from stages.command import PARAMS
-from stages.paths import CURVES, METRICS, PREDICTIONS
 
 _PIPELINE = Path("dvc.yaml")
 _LOCK = "dvc.lock"

@@ -40,7 +40,7 @@ _PREDICTIONS = "llara_core/tables/predictions.py"
 _CHECKPOINTS = "llara_core/runtime/checkpoints.py"
 _COMPUTE = "llara_core/runtime/compute.py"
 _FINGERPRINT = "llara_core/runtime/fingerprint.py"
-_COMMAND = "stages/command.py"
+_PROGRAM = "llara_core/runtime/program.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _RUNS = "llara_core/experiments/runs.py"
@@ -795,8 +795,8 @@ _RUNNING = [
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
     Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
-    Mutant(_COMMAND, "leave only after a failure", "if not ended.code:", "if ended.code:"),
-    Mutant(_COMMAND, "only what the terminal can", "    _speak_any_encoding()\n    app", "    app"),
+    Mutant(_PROGRAM, "leave only after a failure", "if not ended.code:", "if ended.code:"),
+    Mutant(_PROGRAM, "only what the terminal can", "    _speak_any_encoding()\n    try", "    try"),
     Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),
     Mutant(_PREDICTIONS, "none with an item", "is_none, matched != NO_ITEM, ", "is_none, False, "),
     Mutant(_PREDICTIONS, "targets anywhere in top", "(first & (top ==", "((top =="),

@@ -95,7 +95,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     ],
     "llara_core/tables": ["tests/tables"],
     "llara_core/runtime": ["tests/runtime"],
-    "stages/command.py": ["tests/stages/test_command.py"],
+    "llara_core/runtime/program.py": ["tests/stages/test_command.py"],
 }
 PROCESSES = 2
 TIMEOUT = 600  # seconds for the tests of one mutant
