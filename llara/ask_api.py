@@ -90,6 +90,9 @@ def ask_api(
             session.ask(left, endpoint, budget, concurrency)
         except EndpointError as error:
             raise EndpointError(f"{error}; {_standing(session, budget)}") from error
+        except KeyboardInterrupt:
+            print(f"interrupted: {_standing(session, budget)}", file=sys.stderr)
+            raise
         finally:
             endpoint.close()
     _finish(session, budget, as_json=as_json)

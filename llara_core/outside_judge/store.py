@@ -110,7 +110,8 @@ class AnswerStore:
         for line in rest:
             entry = _parse(line)
             try:
-                replies[str(entry.pop("key"))] = Reply.model_validate(entry)
+                key = str(entry.pop("key"))
+                replies[key] = Reply.model_validate(entry)
             except (KeyError, ValidationError):
                 damaged += 1
         if damaged:
