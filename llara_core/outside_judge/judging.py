@@ -135,9 +135,8 @@ def _remarks(row: str, metrics: dict[str, Any], asked: Asked) -> list[str]:
     chance = 1 / asked.sets.candidates.shape[1]
     if asked.chosen_by is None and own["hit_ratio_at_1_low"] <= chance <= own["hit_ratio_at_1_high"]:
         said.append(f"{row}'s HitRatio@1 can't be told from chance, {chance:.3f}, on these lists")
-    for name, found in metrics["differences"].items():
-        if name in (f"llara - {row}",) and found["low"] <= 0 <= found["high"]:
-            said.append(f"{row} and llara can't be told apart on these lists: the interval of their difference holds 0")
+    if (found := metrics["differences"].get(f"llara - {row}")) and found["low"] <= 0 <= found["high"]:
+        said.append(f"{row} and llara can't be told apart on these lists: the interval of their difference holds 0")
     return said
 
 

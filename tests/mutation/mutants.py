@@ -16,6 +16,14 @@ class Mutant:
     new: str
 
 
+_BUDGET = "llara_core/outside_judge/budget.py"
+_PATIENCE = "llara_core/outside_judge/patience.py"
+_STORE = "llara_core/outside_judge/store.py"
+_ENDPOINT = "llara_core/outside_judge/endpoint.py"
+_REPLIES = "llara_core/outside_judge/replies.py"
+_LISTS_ASKED = "llara_core/outside_judge/lists.py"
+_SETTINGS = "llara_core/outside_judge/settings.py"
+_OUTSIDE = "llara_core/outside_judge/judging.py"
 _PLAN = "llara_core/objectives/prompt_plan.py"
 _CURRICULUM = "llara_core/objectives/curriculum.py"
 _STEPS = "llara_core/objectives/step_plan.py"
@@ -952,7 +960,61 @@ _SUITES = [
     ),
 ]
 
+_ASKED_OUTSIDE = [
+    Mutant(
+        _BUDGET, "a request too many", "self.requests >= self._most_requests", "self.requests > self._most_requests"
+    ),
+    Mutant(_BUDGET, "what is on its way is forgotten", "self.tokens + self._reserved + tokens", "self.tokens + tokens"),
+    Mutant(_BUDGET, "nobody waits", "if not self._on_their_way:", "if True:"),
+    Mutant(_BUDGET, "reservations stay", "self._reserved -= reserved", "pass"),
+    Mutant(_BUDGET, "the reservation is spent", "self.tokens += spent", "self.tokens += reserved"),
+    Mutant(_PATIENCE, "equal pauses", "_FIRST_PAUSE * 2 **", "_FIRST_PAUSE * 1 **"),
+    Mutant(_PATIENCE, "the endpoint's pause ignored", "pause = failure.wait or", "pause ="),
+    Mutant(_PATIENCE, "an answer ends no row of failures", "self._in_a_row = 0\n", "pass\n"),
+    Mutant(_PATIENCE, "each failure of many at once counts", "if sent_in == self._round:", "if True:"),
+    Mutant(_PATIENCE, "one attempt too many", "if self._in_a_row >= ATTEMPTS:", "if self._in_a_row > ATTEMPTS:"),
+    Mutant(_PATIENCE, "lost replies are free", "spent = most_tokens if failure.may_cost else 0", "spent = 0"),
+    Mutant(_PATIENCE, "uncounted replies are free", "most_tokens if reply.tokens is None", "0 if reply.tokens is None"),
+    Mutant(_PATIENCE, "what can't be mended is asked again", "if not failure.may_help:", "if False:"),
+    Mutant(_PATIENCE, "its own pace ends a prompt", "failures += not failure.is_limit", "failures += 1"),
+    Mutant(_STORE, "torn lines stay", "os.truncate(self.path, whole)", "pass"),
+    Mutant(_STORE, "half a line on a full disk", "os.ftruncate(file.fileno(), size)", "pass"),
+    Mutant(_STORE, "answers under the prompt of others", "key = self._settings.key_of(prompt)", 'key = "key"'),
+    Mutant(_STORE, "files of others are taken", "if _parse(head) != expected:", "if False:"),
+    Mutant(
+        _STORE, "what others add meanwhile is asked again", "self._read() if self.path.is_file() else {}  #", "{}  #"
+    ),
+    Mutant(_ENDPOINT, "an empty account is asked again", "code not in _OUT_OF_MONEY", "True"),
+    Mutant(_ENDPOINT, "redirections are followed", "follow_redirects=False", "follow_redirects=True"),
+    Mutant(_ENDPOINT, "the client asks again unseen", "max_retries=0", "max_retries=2"),
+    Mutant(_ENDPOINT, "short words are taken for the key", "if len(self._key) >= _SHORTEST_SECRET else text", ""),
+    Mutant(_ENDPOINT, "milliseconds are seconds", '("retry-after-ms", 1e-3)', '("retry-after-ms", 1.0)'),
+    Mutant(_ENDPOINT, "drops are waited for", "if time.monotonic() > end:", "if False:"),
+    Mutant(
+        _REPLIES, "the key in an answer", "answer=hide(first.message.content or", "answer=(first.message.content or"
+    ),
+    Mutant(_REPLIES, "cut answers are whole", "return self.finish != LENGTH", "return True"),
+    Mutant(
+        _LISTS_ASKED,
+        "a user's draws together",
+        "np.lexsort((rank[example], stored.draws))",
+        "np.lexsort((stored.draws, rank[example]))",
+    ),
+    Mutant(_LISTS_ASKED, "asked in the order of the table", "np.searchsorted(rows, order)", "np.arange(len(rows))"),
+    Mutant(_LISTS_ASKED, "characters are bytes", 'len(message["content"].encode())', 'len(message["content"])'),
+    Mutant(_LISTS_ASKED, "replies cost nothing", "_FRAME_TOKENS + settings.reply_tokens", "_FRAME_TOKENS"),
+    Mutant(_SETTINGS, "the same key for all settings", "{self.digest}\\0{prompt}", "{prompt}"),
+    Mutant(_SETTINGS, "the key goes unencrypted", 'if parts.scheme == "http" and not _is_near(host):', "if False:"),
+    Mutant(_OUTSIDE, "rows of other lists", "theirs.select(found).digest != ours.digest", "False"),
+    Mutant(
+        _OUTSIDE, "rows in another order", "predictions.select(found) for", "predictions.select(np.sort(found)) for"
+    ),
+    Mutant(_OUTSIDE, "all answers are whole", "is_whole=reply.is_whole", "is_whole=True"),
+    Mutant(_MATCHING, "all are named inside", "WHOLE if is_whole and self.is_title(answer) else INSIDE", "INSIDE"),
+]
+
 MUTANTS = [
+    *_ASKED_OUTSIDE,
     *_PLOTTING,
     *_SUITES,
     *_EXAMPLES,

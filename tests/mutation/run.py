@@ -71,6 +71,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/per_list.py": ["tests/evaluation/test_per_list.py"],
     "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/plots.py": ["tests/evaluation/test_plots.py"],
+    "llara_core/outside_judge": ["tests/outside_judge"],
     "llara_core/plotting": ["tests/plotting"],
     ".dvc/plots": ["tests/plotting"],
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],

@@ -81,5 +81,5 @@ def test_the_most_tokens_are_bytes_and_a_frame_and_a_reply(tokenizer) -> None:
 
 def test_an_estimate_adds_up() -> None:
     settings = settings_for("https://h/v1", reply_tokens=9)
-    assert Estimate.of(settings, ["x" * 40, "ä" * 21]) == Estimate(2, 15, 40 + 42 + 2 * (128 + 9))  # 61 / 4 = 15.25
+    assert Estimate.of(settings, ["x" * 40, "ä" * 21]) == Estimate(2, 17, 40 + 42 + 2 * (128 + 9))  # 61 / 3.5
     assert Estimate.of(settings, []) == Estimate(0, 0, 0)
