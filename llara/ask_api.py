@@ -85,7 +85,6 @@ def ask_api(
         from llara_core.outside_judge.endpoint import Endpoint
 
         endpoint = Endpoint(settings, key_name, timeout, limit_field)
-        print(_describe(session), file=sys.stderr)
         try:
             session.ask(left, endpoint, budget, concurrency)
         except EndpointError as error:
@@ -136,19 +135,17 @@ def _standing(session: "Session", budget: "Budget") -> str:
 
 
 def _require_consent(session: "Session", *, is_given: bool, can_ask: bool) -> None:
-    """Have the user agree to sending, by an option or in the terminal.
+    """Say what would be sent, and have the user agree to it, by an option or in the terminal.
 
     Raises:
         RequestError: he hasn't.
     """
-    if is_given:
-        return
-    if not (can_ask and sys.stdin.isatty()):
+    if not is_given and not (can_ask and sys.stdin.isatty()):
         raise RequestError(
             f"nothing is sent without --limit, --max-requests, --max-tokens or --yes; {_describe(session)}"
         )
     print(_describe(session), file=sys.stderr)
-    if not typer.confirm("Send them all?", err=True):
+    if not is_given and not typer.confirm("Send them all?", err=True):
         raise RequestError("nothing was sent")
 
 

@@ -33,6 +33,12 @@ class Budget:
             self._on_their_way += 1
             return True
 
+    def cancel(self, tokens: int) -> None:
+        """Give a reservation back whose request wasn't sent."""
+        with self._changed:
+            self.requests -= 1
+        self.settle(tokens, 0)
+
     def settle(self, reserved: int, spent: int) -> None:
         """Put what a request has spent in the place of what it had reserved."""
         with self._changed:

@@ -88,6 +88,9 @@ def ask_patiently(endpoint: Endpoint, prompt: str, most_tokens: int, budget: Bud
         sent_in = pauses.wait()
         if pauses.stop.is_set() or not budget.reserve(most_tokens):
             raise Stopped
+        if pauses.stop.is_set():  # while it waited for room in the budget
+            budget.cancel(most_tokens)
+            raise Stopped
         spent = most_tokens
         try:
             reply = endpoint.ask(prompt)

@@ -1,5 +1,6 @@
 """The command from end to end, against a server on loopback."""
 
+import io
 import json
 import os
 import signal
@@ -119,6 +120,18 @@ def test_nothing_is_sent_without_a_limit_or_consent(
     else:
         assert out.startswith("tiny at 127.0.0.1:")
         assert "4 prompts of 4 lists to send, about 1" in out
+
+
+@pytest.mark.parametrize(("typed", "n_sent"), [("y\n", 4), ("n\n", 0), ("\n", 0)])
+def test_in_a_terminal_consent_is_asked_for(ask: Run, monkeypatch: pytest.MonkeyPatch, typed: str, n_sent: int) -> None:
+    terminal = io.StringIO(typed)
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    with serving(well) as server:
+        status, _, err = ask(server)
+    assert (len(server.prompts), status) == (n_sent, 0 if n_sent else 1)
+    assert n_sent or _last(err).endswith("error: nothing was sent")
+    assert err.count("4 prompts of 4 lists to send") == 1
 
 
 def test_a_limit_of_requests_is_never_passed_and_the_next_run_goes_on(ask: Run) -> None:

@@ -71,7 +71,16 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/per_list.py": ["tests/evaluation/test_per_list.py"],
     "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/plots.py": ["tests/evaluation/test_plots.py"],
-    "llara_core/outside_judge": ["tests/outside_judge"],
+    "llara_core/outside_judge/budget.py": ["tests/outside_judge/test_budget.py"],
+    "llara_core/outside_judge/patience.py": ["tests/outside_judge/test_patience.py"],
+    "llara_core/outside_judge/store.py": ["tests/outside_judge/test_store.py"],
+    "llara_core/outside_judge/lists.py": ["tests/outside_judge/test_lists.py"],
+    "llara_core/outside_judge/judging.py": ["tests/outside_judge/test_judging.py"],
+    "llara_core/outside_judge/replies.py": [
+        "tests/outside_judge/test_judging.py",
+        "tests/outside_judge/test_endpoint.py",
+    ],
+    "llara_core/outside_judge": ["tests/outside_judge/test_endpoint.py"],
     "llara_core/plotting": ["tests/plotting"],
     ".dvc/plots": ["tests/plotting"],
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
@@ -185,7 +194,7 @@ def _fork(run: _Running) -> int:
     folder = Path(run.folder.name)
     _copy_tree(folder)
     if run.mutant is None:
-        rooms = ("prompting", "objectives", "finetuning", "hybrid", "evaluation", "plotting")
+        rooms = ("prompting", "objectives", "finetuning", "hybrid", "evaluation", "outside_judge", "plotting")
         tests = [f"tests/{room}" for room in rooms]
         tests += ["tests/sequences/test_candidates.py", "tests/recommenders/test_pools.py"]
         tests += ["tests/tables/test_asked_lists.py", "tests/stages/test_candidates.py"]

@@ -45,6 +45,14 @@ def test_one_that_does_not_fit_waits_for_those_on_their_way() -> None:
     assert found == [True, False]
 
 
+def test_what_is_not_sent_costs_nothing() -> None:
+    budget = Budget(1, 50)
+    assert budget.reserve(50)
+    budget.cancel(50)
+    assert (budget.requests, budget.tokens) == (0, 0)
+    assert budget.reserve(50)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), max_size=40),

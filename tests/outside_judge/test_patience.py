@@ -1,7 +1,7 @@
 """Asking again, by a clock that nobody waits for."""
 
 from collections.abc import Sequence
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -125,6 +125,27 @@ def test_a_run_that_ends_does_not_wait() -> None:
     with pytest.raises(Stopped):
         _ask(Script([]), clock)
     assert clock.slept == []
+
+
+def test_a_run_that_ends_while_one_waits_for_room_sends_nothing_more() -> None:
+    budget, clock = Budget(None, 150), Clock()
+    assert budget.reserve(100)
+    caught = list[BaseException]()
+
+    def wait() -> None:
+        try:
+            _ask(Script([]), clock, budget)
+        except Stopped as stopped:
+            caught.append(stopped)
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    waiting.join(0.05)
+    clock.pauses.stop.set()
+    budget.settle(100, 10)
+    waiting.join(5)
+    assert len(caught) == 1
+    assert (budget.requests, budget.tokens) == (1, 10)
 
 
 def test_every_attempt_is_a_request_and_what_may_have_been_charged_counts_in_full() -> None:
