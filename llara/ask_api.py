@@ -58,7 +58,7 @@ def ask_api(
 
         llara ask-api --base-url https://api.openai.com/v1 --model gpt-4o-mini --plan
         llara ask-api --base-url https://api.openai.com/v1 --model gpt-4o-mini --max-requests 100 --max-tokens 40000
-        llara compare data/outside/gpt-4o-mini#gpt-4o-mini data/outside/gpt-4o-mini#llara
+        llara compare judge=data/outside/gpt-4o-mini#gpt-4o-mini llara=data/outside/gpt-4o-mini#llara
     """
     params = load_params(params_path)
     # Not at the top: --help, and a mistake in params.yaml, shouldn't wait for the libraries.

@@ -92,12 +92,13 @@ def conclude(
     """Judge replies to all lists, as the row of this name before those `beside` it."""
     answered = Answered(asked, {row: judge_replies(replies, asked, titles), **beside})
     rows = headline(answered, None)
+    compared = {pair: found for pair, found in differences(answered).items() if pair.endswith(f" - {row}")}
     metrics = {
         "settings": settings.model_dump(),
         "replies": count_replies(replies),
         "lists": rows.pop("lists"),
         "models": rows,
-        "differences": differences(answered),
+        "differences": compared,
     }
     return Verdict(answered, metrics, _remarks(row, metrics, asked))
 

@@ -119,7 +119,7 @@ def test_nothing_is_sent_without_a_limit_or_consent(
         assert found["prompt_tokens"] < found["most_tokens"]
     else:
         assert out.startswith("tiny at 127.0.0.1:")
-        assert "4 prompts of 4 lists to send, about 1" in out
+        assert "4 prompts of 4 lists to send, about 2" in out
 
 
 @pytest.mark.parametrize(("typed", "n_sent"), [("y\n", 4), ("n\n", 0), ("\n", 0)])
@@ -246,7 +246,8 @@ def test_an_endpoint_that_is_down_is_one_line(ask: Run) -> None:
 def test_a_key_that_is_missing_is_one_line(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with serving(well) as server:
-        assert ask(server, "--yes")[2].startswith("error: $OPENAI_API_KEY must hold the endpoint's key, got nothing")
+        said = _last(ask(server, "--yes")[2])
+        assert said.startswith("error: $OPENAI_API_KEY must hold the endpoint's key, got nothing")
         monkeypatch.setenv("OTHER", KEY)
         assert ask(server, "--yes", "--key-from", "OTHER")[0] == 0
         monkeypatch.delenv("OTHER")
