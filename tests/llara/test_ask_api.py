@@ -190,10 +190,12 @@ def _first(n: int, broken: Behaviour) -> Behaviour:
 )
 def test_an_endpoint_that_misbehaves_for_a_while_gives_the_same_row(ask: Run, broken: Behaviour) -> None:
     with serving(_first(3, broken)) as server:
-        status, out, _ = ask(server, "--yes", "--json", "--timeout", "0.2")
+        # On a busy machine one that behaves may take longer than that too.
+        status, out, _ = ask(server, "--yes", "--json", "--timeout", "0.4" if broken is hang else "30")
     found = json.loads(out)
     assert (status, found["metrics"]["models"]["tiny"]["hit_ratio_at_1"]) == (0, 0.5)
-    assert len(server.prompts) == found["sent"]["requests"] == 7
+    assert len(server.prompts) == found["sent"]["requests"] >= 7
+    assert broken is hang or len(server.prompts) == 7
 
 
 @pytest.mark.parametrize(

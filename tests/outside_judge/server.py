@@ -108,5 +108,5 @@ def serving(behaviour: Behaviour) -> Iterator[Server]:
 
 def hang(request: Request) -> None:
     """Say nothing for longer than anybody waits."""
-    time.sleep(0.6)
+    time.sleep(3)
     request.hang_up()

@@ -207,7 +207,7 @@ def test_a_cut_reply_is_asked_again() -> None:
 def test_a_server_that_hangs_is_left_after_the_time_out() -> None:
     began = time.monotonic()
     found = fail(hang, timeout=0.1)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 2.5
     assert str(found) == "no reply within 0.1 s"
     assert (found.may_help, found.may_cost) == (True, True)
 
