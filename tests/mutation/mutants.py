@@ -310,7 +310,10 @@ _TENSORS = [
     Mutant(_MODEL, "labels not shifted", "following = labels[:, 1:]", "following = labels[:, :-1]"),
     Mutant(_MODEL, "states one place late", "states[:, :-1][answers]", "states[:, 1:][answers]"),
     Mutant(_MODEL, "mean instead of sum", 'reduction="sum"', 'reduction="mean"'),
-    Mutant(_MODEL, "logits in half precision", "(states).float()", "(states)"),
+    Mutant(_MODEL, "logits in half precision", "torch.promote_types(logits.dtype, torch.float32)", "logits.dtype"),
+    Mutant(
+        _MODEL, "logits never in double precision", "torch.promote_types(logits.dtype, torch.float32)", "torch.float32"
+    ),
     Mutant(_BATCHING, "labels one place early", "start = len(prompt.input_ids)", "start = len(prompt.input_ids) - 1"),
     Mutant(
         _BATCHING, "the last answer token not learnt", "torch.tensor(answer)", "torch.tensor([*answer[:-1], IGNORED])"
