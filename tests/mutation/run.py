@@ -46,7 +46,12 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/objectives/test_variants.py",
     ],
     "llara_core/finetuning": ["tests/finetuning"],
-    "llara_core/hybrid/projector.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/projector.py": [
+        "tests/hybrid",
+        "tests/objectives/test_gradients.py",
+        "tests/objectives/test_variants.py",
+    ],
+    "llara_core/hybrid/model.py": ["tests/hybrid", "tests/objectives/test_gradients.py"],
     "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/objectives/catalogue.py": [
