@@ -82,6 +82,10 @@ class Checkouts:
         """Commit of the experiment of this name, of whichever commit it is an experiment."""
         return next(iter(self._references(self._root, name).values()), None)
 
+    def experiments(self, pattern: str) -> list[str]:
+        """Names of all experiments that a pattern of git fits."""
+        return sorted({reference.rsplit("/", 1)[-1] for reference in self._references(self._root, pattern)})
+
     @contextmanager
     def locked(self) -> Iterator[int]:
         """Wait until nothing else is at work here, and keep others away; the lock's file is what children inherit."""

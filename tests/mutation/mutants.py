@@ -48,6 +48,22 @@ _PIPELINE = "llara_core/experiments/pipeline.py"
 _RECORDS = "llara_core/experiments/records.py"
 _PLAN_OF_RUNS = "llara_core/experiments/plan.py"
 _OUTCOME = "llara_core/experiments/outcome.py"
+_JOURNAL = "llara_core/experiments/journal.py"
+_JUDGED = "llara_core/reporting/judgement.py"
+_ROWS = "llara_core/reporting/tables.py"
+_ORIGIN = "llara_core/reporting/origin.py"
+_CELLS = "llara_core/reporting/table.py"
+_CURVES = "llara_core/reporting/curves.py"
+_CONCLUSION = "llara_core/reporting/conclusion.py"
+_CROSSOVER = "llara_core/reporting/crossover.py"
+_DIFFERING = "llara_core/reporting/param_differences.py"
+_ANCHORS = "llara_core/reporting/anchors.py"
+_PAGE = "llara_core/reporting/page.py"
+_FOLDER = "llara_core/reporting/writing.py"
+_SECTION = "llara_core/reporting/section.py"
+_OF_MODELS = "llara_core/reporting/evaluation.py"
+_LATEX = "llara_core/reporting/latex.py"
+_INLINE = "llara_core/plotting/inline.py"
 _OVERALL = "llara_core/evaluation/comparison_report.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
@@ -982,9 +998,93 @@ _SUITES = [
     ),
 ]
 
+_REPORTED = [
+    Mutant(
+        _COMPARED,
+        "each pair its own parts",
+        "_slices(*couple, asked, seed, n_resamples)",
+        "_slices(*couple, couple[0].asked, seed, n_resamples)",
+    ),
+    Mutant(_JOURNAL, "failures for ever", 'known.status == "failed"', "False"),
+    Mutant(_JOURNAL, "seconds are forgotten", 'known.status == "failed"', "True"),
+    Mutant(_JUDGED, "failed arms are not run", 'return "failed"', 'return "has no run yet"'),
+    Mutant(
+        _JUDGED,
+        "seeds of other lists in one arm",
+        "        require_same_lists(answers[0].asked, other.asked, (runs[0].name, run.name))",
+        "        pass",
+    ),
+    Mutant(_JUDGED, "parts by an arm's own counts", "asked if asked and arm in paired else found.asked", "found.asked"),
+    Mutant(_JUDGED, "recommender − arm", "report([variant, recommender]", "report([recommender, variant]"),
+    Mutant(
+        _ROWS,
+        "plain p for Holm's",
+        '"p_holm": pair.p_holm if pair else None',
+        '"p_holm": difference.p if difference else None',
+    ),
+    Mutant(
+        _ORIGIN,
+        "failed runs are dropped",
+        '        for run in suite.runs\n    ]\n    columns = [\n        Column("run"',
+        '        for run in suite.runs\n        if run.status == "done"\n    ]\n    columns = [\n        Column("run"',
+    ),
+    Mutant(_ROWS, "a mean of what is known", "not values or None in values", "not values"),
+    Mutant(
+        _CELLS,
+        "the CSV has the page's digits",
+        "repr(value) if isinstance(value, float)",
+        'format(value, ".4f") if isinstance(value, float)',
+    ),
+    Mutant(_CELLS, "a rounded 0 below 0", "if not any(digit", "if False and not any(digit"),
+    Mutant(_CURVES, "seconds of one example a step", "batch = run.examples / len(speeds)", "batch = 1"),
+    Mutant(_CURVES, "the first seed's share", "own = [run for run in runs if run.arm == arm]", "own = list(runs)"),
+    Mutant(_CONCLUSION, "two seeds are a recipe", "_FEWEST_SEEDS = 3", "_FEWEST_SEEDS = 2"),
+    Mutant(
+        _CONCLUSION,
+        "worse is better",
+        'how = "better" if verdict == "first" else "worse"',
+        'how = "worse" if verdict == "first" else "better"',
+    ),
+    Mutant(
+        _CONCLUSION,
+        "what failed isn't said",
+        "for name, how in scope.left_out.items()]",
+        "for name, how in list(scope.left_out.items())[:0]]",
+    ),
+    Mutant(_CROSSOVER, "means cross", "found.low is not None and found.low > 0", "found.mean > 0"),
+    Mutant(_CROSSOVER, "one side is enough", "if above and below:", "if above or below:"),
+    Mutant(
+        _DIFFERING, "whatever differs is explained", "if not any(name == one or", "if not any(True or name == one or"
+    ),
+    Mutant(
+        _DIFFERING,
+        "a missing param isn't different",
+        "{repr(params.get(name)) for params",
+        "{repr(params[name]) for params",
+    ),
+    Mutant(
+        _ANCHORS, "an interval of everything", "if anchor.hits is not None and anchor.lists is not None:", "if True:"
+    ),
+    Mutant(_PAGE, "names are markup", "autoescape=True", "autoescape=False"),
+    Mutant(_FOLDER, "any folder is replaced", "    require_own_folder(folder)\n    files", "    files"),
+    Mutant(
+        _SECTION,
+        "missing seeds aren't said",
+        "if lost := [run for run in suite.runs if run.arm == arm and run.answers is None]:",
+        "if lost := []:",
+    ),
+    Mutant(_OF_MODELS, "the best is the baseline", "_BASELINE if _BASELINE in names else names[0]", "names[0]"),
+    Mutant(_LATEX, "an option of a line break", 'if cell.startswith("[")', "if False"),
+    Mutant(
+        _INLINE, "a title is markup", "*[figure.key] * 3, figure.title,", "*[figure.key] * 3, Markup(figure.title),"
+    ),
+    Mutant(_INLINE, "ids may meet", ' or " id=" in drawn', ""),
+]
+
 MUTANTS = [
     *_PLOTTING,
     *_SUITES,
+    *_REPORTED,
     *_EXAMPLES,
     *_OPTIMISATION,
     *_CHOICE,

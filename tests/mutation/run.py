@@ -81,9 +81,11 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
     "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py", "tests/experiments/test_outcome.py"],
+    "llara_core/reporting": ["tests/reporting"],
     "llara_core/evaluation/comparison_report.py": [
         "tests/evaluation/test_comparison.py",
         "tests/experiments/test_outcome.py",
+        "tests/reporting/test_judgement.py",
     ],
     "llara_core/evaluation/hard_lists.py": ["tests/evaluation/test_hard_lists.py"],
     "llara_core/experiments": ["tests/experiments"],
