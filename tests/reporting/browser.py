@@ -14,6 +14,7 @@ _OPTIONS = (
     "--headless",
     "--no-sandbox",  # tests may run as root, whom its sandbox refuses
     "--disable-gpu",
+    "--hide-scrollbars",  # a phone's lie over the page
     "--disable-dev-shm-usage",
     "--disable-extensions",
     "--disable-component-update",
