@@ -1,5 +1,6 @@
 """Reading histories: one pass over each scores the whole catalogue, and so all of its candidate sets."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,18 +10,18 @@ from torch import Tensor
 from llara_core.hybrid.adapter import ITEM_VECTORS
 from llara_core.hybrid.batching import to_device
 from llara_core.hybrid.recommender_head import RecommenderHead
-from llara_core.objectives.asking import Advance, Respondent, Tuned, ignore, load_head
+from llara_core.objectives.asking import Advance, CatalogueRespondent, Tuned, ignore, load_head
 from llara_core.objectives.catalogue import answer_by_catalogue
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.prompting.histories import HistoryEncoder
-from llara_core.prompting.segments import Mode
+from llara_core.prompting.segments import Item, Mode
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.predictions import Predictions
 
 
-class StreamRespondent(Respondent):
+class StreamRespondent(CatalogueRespondent):
     """A stream model that scores all items after histories."""
 
     def __init__(self, tuned: Tuned) -> None:
@@ -61,13 +62,14 @@ class StreamRespondent(Respondent):
             exclude_seen=tuned.params.exclude_seen,
         )
 
-    @torch.no_grad()
     def score(self, histories: np.ndarray, advance: Advance = ignore) -> Tensor:
-        """Scores [E, n + 1] of every item after histories [E, L], padded on the left with 0; padding has −inf.
+        """Scores [E, n + 1] of every item after histories [E, L], padded on the left with 0; padding has −inf."""
+        return self.score_catalogue([row[row != PADDING_ID].tolist() for row in histories], advance)
 
-        Histories of similar length are read together.
-        """
-        encoded = [self._encoder.encode(row[row != PADDING_ID].tolist(), self._tuned.mode) for row in histories]
+    @torch.no_grad()
+    def score_catalogue(self, histories: Sequence[Sequence[Item]], advance: Advance = ignore) -> Tensor:
+        """Scores [E, n + 1] of every item after E histories; those of similar length are read together."""
+        encoded = [self._encoder.encode(history, self._tuned.mode) for history in histories]
         order = np.argsort([len(history.prompt.input_ids) for history in encoded], kind="stable")
         size, device = self._tuned.params.batch_size, self._tuned.hybrid.device
         found: list[Tensor] = [torch.empty(0)] * len(encoded)
