@@ -14,8 +14,8 @@ from llara_core.runtime.program import run_program
 _HELP = """Recommend with a trained LLaRA, look into it, and hand it on.
 
 Commands read what `make repro` (or `dvc repro`) has left in data/, and so run in the repository's root.
-`--json` prints one JSON document to stdout instead of text, whatever happens: an error is one too,
-`{"error": {"type": …, "message": …}, "exit_code": …}`. Progress and notes go to stderr.
+`--json` prints one JSON document to stdout instead of text; an error that you can mend is one too,
+`{"error": {"type": …, "message": …}, "exit_code": …}`. Progress, notes and one-line errors go to stderr.
 """
 _EPILOG = """Exit codes: 0 all is well; 1 an error that you can mend, in one line on stderr; 2 a command, option or
 argument that doesn't exist; 3 a question: a title is ambiguous, and nothing was guessed; 130 interrupted.
