@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -66,4 +67,5 @@ def print_error(error: LlaraError) -> None:
 
 def main() -> None:
     """Run the program; the entry point `llara`."""
+    warnings.simplefilter("ignore", FutureWarning)  # what libraries have to say to one another
     run_program(build_program(), print_error)

@@ -9,9 +9,12 @@ import typer
 
 from llara_core.errors import RequestError
 from llara_core.params.loading import load_params
+from llara_core.runtime.paths import PROCESSED
+from llara_core.tables.items import read_items
+from llara_core.tables.processed import ITEMS
 
 if TYPE_CHECKING:
-    from llara_core.recommending.service import RecommendationService
+    from llara_core.params.params import Params
 
 
 def recommend(
@@ -59,14 +62,10 @@ def recommend(
     """
     params = load_params(params_path)
     _check_usage(titles, user, candidates, histories, out)
-    # Not at the top: --help, and mistakes like the above, shouldn't wait for the libraries.
-    from llara_core.recommending.loading import load_service
-
-    service = load_service(params)
     if histories is not None and out is not None:
-        _recommend_many(service, histories, out, top, fresh=fresh, as_json=as_json)
+        _recommend_many(params, histories, out, top, fresh=fresh, as_json=as_json)
     else:
-        _recommend_one(service, titles or [], user, candidates, top, why=why, as_json=as_json)
+        _recommend_one(params, titles or [], user, candidates, top, why=why, as_json=as_json)
 
 
 def _check_usage(
@@ -84,7 +83,7 @@ def _check_usage(
 
 
 def _recommend_one(
-    service: "RecommendationService",
+    params: "Params",
     titles: list[str],
     user: str | None,
     candidates: Path | None,
@@ -93,12 +92,18 @@ def _recommend_one(
     why: bool,
     as_json: bool,
 ) -> None:
+    # Not at the top: --help, and mistakes like the above, shouldn't wait for the libraries.
     from llara.recommendation_tables import print_recommendation
     from llara_core.recommending.reading import known_items, read_candidates_file, read_titles
     from llara_core.recommending.requests import Request
+    from llara_core.recommending.titles import TitleIndex
 
-    read = read_titles(service.titles, titles)
-    listed = None if candidates is None else read_candidates_file(service.titles, candidates)
+    index = TitleIndex(read_items(PROCESSED / ITEMS))  # before the model: a question shouldn't wait for it
+    read = read_titles(index, titles)
+    listed = None if candidates is None else read_candidates_file(index, candidates)
+    from llara_core.recommending.loading import load_service
+
+    service = load_service(params)
     had = () if user is None else service.history_of(user)
     request = Request((*had, *read.items), None if listed is None else known_items(listed.items), top=top, why=why)
     answer = service.recommend(request)
@@ -115,13 +120,17 @@ def _recommend_one(
         print(f"note: {note}", file=sys.stderr)
 
 
-def _recommend_many(
-    service: "RecommendationService", histories: Path, out: Path, top: int, *, fresh: bool, as_json: bool
-) -> None:
+def _recommend_many(params: "Params", histories: Path, out: Path, top: int, *, fresh: bool, as_json: bool) -> None:
+    from llara_core.recommending.reading import read_requests
+    from llara_core.recommending.titles import TitleIndex
+
+    requests = read_requests(TitleIndex(read_items(PROCESSED / ITEMS)), histories, top)
     from llara_core.recommending.batch import recommend_batch
+    from llara_core.recommending.loading import load_service
     from llara_core.runtime.compute import is_main_process
 
-    n_rows = recommend_batch(service, histories, out, top, fresh=fresh)
+    n_rows = len(requests)
+    recommend_batch(load_service(params), requests, histories, out, fresh=fresh)
     if not is_main_process():
         return
     if as_json:

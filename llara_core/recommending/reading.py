@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 from llara_core.errors import LlaraError, RequestError
 from llara_core.prompting.segments import Item
+from llara_core.recommending.requests import Request
 from llara_core.recommending.titles import Ambiguous, Match, TitleIndex, Unknown
+from llara_core.tables.histories import HistoryRow, read_histories
 
 _FORGIVEN = {"typo": "is read as", "beginning": "is read as the only title that begins so,"}
 
@@ -21,7 +23,7 @@ class AmbiguousTitleError(LlaraError):
         """Ask about all of them; `where` they stand, which may be empty."""
         self.questions = tuple(found)
         before = f"{where}: " if where else ""
-        super().__init__("; ".join(f"{before}{entry.question}" for entry in found))
+        super().__init__("\n".join(f"{before}{entry.question}" for entry in found))
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -49,7 +51,12 @@ def read_titles(index: TitleIndex, typed: Sequence[str], where: str = "") -> Rea
         AmbiguousTitleError: about all that are ambiguous.
         RequestError: one is empty.
     """
-    found = [index.find(text) for text in typed]
+    found = []
+    for place, text in enumerate(typed):
+        try:
+            found.append(index.find(text))
+        except RequestError as error:
+            raise RequestError(f"{where}[{place}]: {error}" if where else str(error)) from error
     if questions := [entry for entry in found if isinstance(entry, Ambiguous)]:
         raise AmbiguousTitleError(where, questions)
     items: list[Item] = []
@@ -89,6 +96,37 @@ def read_candidates_file(index: TitleIndex, path: Path) -> ReadTitles:
         items += read.items
         notes += [f"{where}: {note}" for note in read.notes]
     return ReadTitles(tuple(items), tuple(notes))
+
+
+def read_requests(index: TitleIndex, path: Path, top: int) -> dict[str, Request]:
+    """Read a Parquet file of histories, as `read_histories` has it, and find the items of each row.
+
+    Returns:
+        requests by the row's name.
+
+    Raises:
+        RequestError: naming file, row and field: what is wrong, or what isn't in the catalogue but must be.
+        AmbiguousTitleError: a title may mean several.
+    """
+    rows = enumerate(read_histories(path))
+    return {row.name: _request(index, f"{path}: row {number}", row, top) for number, row in rows}
+
+
+def _request(index: TitleIndex, where: str, row: HistoryRow, top: int) -> Request:
+    history = read_titles(index, _as_typed(row.history), f"{where}: history")
+    if row.candidates is None:
+        return Request(history.items, top=top)
+    listed = read_titles(index, _as_typed(row.candidates), f"{where}: candidates")
+    known = known_items(listed.items)
+    if len(known) < len(listed.items):
+        raise RequestError(f"{where}: candidates must be in the catalogue; {listed.notes[-1]}")
+    if len(set(known)) < max(2, len(known)):
+        raise RequestError(f"{where}: candidates must be at least 2 different items, got {list(row.candidates)}")
+    return Request(history.items, known, top=top)
+
+
+def _as_typed(items: Sequence[str | int]) -> list[str]:
+    return [item if isinstance(item, str) else f"id:{item}" for item in items]
 
 
 def known_items(items: Sequence[Item]) -> tuple[int, ...]:
