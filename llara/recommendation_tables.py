@@ -25,7 +25,7 @@ def print_recommendation(answer: Recommendation, titles: Sequence[str]) -> None:
     console.print(Text(f"After {' · '.join(shown)}"))
     console.print(Text(f"Ranked: {_POOLS[answer.pool]}, {answer.n_pool} items"))
     console.print(_rankings(answer))
-    if any(ranked[0].without for ranked in answer.rankings.values()):
+    if any(other for ranked in answer.rankings.values() for other in ranked[0].without):
         console.print(_contributions(answer, shown))
 
 

@@ -86,8 +86,8 @@ class TitleIndex:
         text = " ".join(typed.split())
         if text.startswith(_BY_ID):
             return self._by_id(text)
-        if text.startswith(_AS_TEXT) and text != _AS_TEXT:
-            return Unknown(text.removeprefix(_AS_TEXT).strip() or text)
+        if text.startswith(_AS_TEXT):
+            return self._as_text(text)
         if text and (item := self._by_title.get(text)):
             return self._match(text, item, "exact")
         words, year = (key := key_of(text)).words, key.year
@@ -120,6 +120,11 @@ class TitleIndex:
         if not (number.isascii() and number.isdigit() and 1 <= int(number) < len(self._titles)):
             raise RequestError(f"{_BY_ID} must be followed by an item's id, 1..{len(self._titles) - 1}, got {text!r}")
         return self._match(text, int(number), "id")
+
+    def _as_text(self, text: str) -> Unknown:
+        if not (title := text.removeprefix(_AS_TEXT).strip()):
+            raise RequestError(f"a title must be named behind {_AS_TEXT}, got {text!r}")
+        return Unknown(title)
 
     def _match(self, typed: str, item: int, how: How) -> Match:
         return Match(typed, item, self._titles[item], how)
