@@ -116,6 +116,10 @@ class CatalogueRespondent(Respondent):
     def score_catalogue(self, histories: Sequence[Sequence[Item]], advance: Advance = ignore) -> Tensor:
         """Scores [E, n + 1] of every item after E histories, the latest item last; padding has −inf."""
 
+    def score_left_out(self, history: Sequence[Item]) -> Tensor:
+        """Scores [L, n + 1] of every item after a history of L ≥ 2 items without each of them in turn."""
+        return self.score_catalogue([[*history[:place], *history[place + 1 :]] for place in range(len(history))])
+
     def score_lists(
         self, histories: Sequence[Sequence[Item]], candidates: np.ndarray, advance: Advance = ignore
     ) -> np.ndarray:

@@ -61,6 +61,23 @@ class Models:
         ours, theirs = self._by_llm(asked, advance), self._by_recommender(asked)
         return [self._joined(*pair) for pair in zip(ours, theirs, strict=True)]
 
+    def score_left_out(self, asked: Asked) -> list[Scores]:
+        """Score a request's pool after its history without each item in turn; nothing where that leaves none.
+
+        Raises:
+            ModelError: a prompt is too long for the model, or it computes no finite numbers.
+        """
+        history = asked.history
+        if len(history) < 2:
+            return []
+        rest = [Asked(history[:place] + history[place + 1 :], asked.pool) for place in range(len(history))]
+        if not isinstance(self.respondent, CatalogueRespondent):
+            return self.score(rest)
+        scores = self.respondent.score_left_out(history)
+        require_finite(scores[:, 1:])
+        ours = scores.cpu().numpy()[:, asked.pool]
+        return [self._joined(*pair) for pair in zip(ours, self._by_recommender(rest), strict=True)]
+
     def recommender_scores(self, histories: Sequence[History]) -> list[np.ndarray | None]:
         """[n + 1] scores of all items after each history; None after one without an item of the catalogue."""
         known = {history: tuple(item for item in history if not isinstance(item, str)) for history in histories}

@@ -63,15 +63,12 @@ class RecommendationService:
             self._check(request)
         with self._lock:
             asked = self._asked(requests)
-            left_out = [
-                _without_each(entry) if request.why else [] for entry, request in zip(asked, requests, strict=True)
+            scores = self.models.score(asked, advance)
+            without = [
+                self.models.score_left_out(entry) if request.why else []
+                for entry, request in zip(asked, requests, strict=True)
             ]
-            scores = self.models.score([*asked, *(entry for entries in left_out for entry in entries)], advance)
-        answers, place = [], len(asked)
-        for request, entry, own, others in zip(requests, asked, scores, left_out, strict=False):
-            answers.append(self._answer(request, entry, own, scores[place : place + len(others)]))
-            place += len(others)
-        return answers
+        return [self._answer(*parts) for parts in zip(requests, asked, scores, without, strict=True)]
 
     def history_of(self, raw_user_id: str) -> tuple[int, ...]:
         """Return all items of a user of the data, by the id of the raw files; the latest is last.
@@ -180,14 +177,6 @@ class RecommendationService:
         elif self.models.weight is None:
             remarks.append(f"there is no {TOGETHER}: this model has not been evaluated; run `dvc repro evaluate`")
         return remarks
-
-
-def _without_each(asked: Asked) -> list[Asked]:
-    """Leave out each item of the history in turn; of a history of one, nothing would be left."""
-    history = asked.history
-    if len(history) < 2:
-        return []
-    return [Asked(history[:place] + history[place + 1 :], asked.pool) for place in range(len(history))]
 
 
 def _first(scores: np.ndarray | None, unseen: np.ndarray) -> np.ndarray:

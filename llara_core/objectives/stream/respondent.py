@@ -13,6 +13,7 @@ from llara_core.hybrid.recommender_head import RecommenderHead
 from llara_core.objectives.asking import Advance, CatalogueRespondent, Tuned, ignore, load_head
 from llara_core.objectives.catalogue import answer_by_catalogue
 from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.left_out import lay_out
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Item, Mode
@@ -83,3 +84,23 @@ class StreamRespondent(CatalogueRespondent):
                 found[i] = scores
             advance(len(part))
         return torch.stack(found)
+
+    @torch.no_grad()
+    def score_left_out(self, history: Sequence[Item]) -> Tensor:
+        """Scores [L, n + 1] after a history without each of its L ≥ 2 items in turn: one pass over what differs."""
+        hybrid = self.model.hybrid
+        if self._tuned.manifest.projector.kind == "transformer":  # which sees all of a row's slots
+            return super().score_left_out(history)
+        rest = [[*history[:place], *history[place + 1 :]] for place in range(len(history))]
+        whole, *others = (self._encoder.encode(items, self._tuned.mode) for items in (history, *rest))
+        tree = lay_out(whole, others)
+        embeddings = hybrid.embed(
+            *(part.to(hybrid.device) for part in (tree.input_ids, tree.slot_mask, tree.slot_items))
+        )
+        states = hybrid.backbone(
+            inputs_embeds=embeddings,
+            attention_mask=tree.attention_mask(embeddings.dtype).to(hybrid.device),
+            position_ids=tree.positions.to(hybrid.device),
+            use_cache=False,
+        ).last_hidden_state
+        return self.model.head.scores(self.model.head(states[0, tree.readouts.to(hybrid.device)]))
