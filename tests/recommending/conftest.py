@@ -20,7 +20,7 @@ def repository_of(
     def of(objective: str) -> tuple[Path, Params]:
         if objective not in made:
             root = tmp_path_factory.mktemp(objective)
-            own = tiny_params(params, llama_folder, objective)
+            own = tiny_params(params, llama_folder, objective, template=1)
             make_repository(root, own)
             made[objective] = root, own
         return made[objective]

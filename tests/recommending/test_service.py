@@ -187,6 +187,7 @@ def test_behavioural_tokens_can_be_taken_away(service: RecommendationService, to
     assert _scores(with_tokens, "llara") != _scores(without, "llara")
     assert without.notes[0].startswith("behavioural tokens are ")
     assert other.tuned.hybrid.llm is service.tuned.hybrid.llm
+    assert other._lock is service._lock
     by_text = service.recommend(Request(tuple(TITLES[item] for item in (1, 5)), tuple(_scores(without, "llara"))))
     same = _scores(by_text, "llara") == pytest.approx(_scores(without, "llara"), abs=1e-5)
     assert same == (tokens == "off")
