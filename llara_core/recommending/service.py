@@ -104,7 +104,10 @@ class RecommendationService:
             raise RequestError(f"top must be ≥ 1, got {request.top}")
         listed = request.candidates or ()
         for item in (*request.history, *listed, *request.seen):
-            if not isinstance(item, str) and not 1 <= item <= len(self.items):
+            if isinstance(item, str):
+                if not (item.strip() and item.isprintable()):  # a line's end is a token with a meaning of its own
+                    raise RequestError(f"a title must be one line of printable characters, got {item[:80]!r}")
+            elif not 1 <= item <= len(self.items):
                 raise RequestError(f"an item's id must lie in the catalogue's 1..{len(self.items)}, got {item}")
         if request.candidates is not None and len(set(listed)) < max(2, len(listed)):
             raise RequestError(

@@ -15,6 +15,7 @@ from llara_core.tables.items import Items
 _BY_ID, _AS_TEXT = "id:", "text:"
 _SURE, _MARGIN, _NEAR, _HINT = 88.0, 4.0, 75.0, 60.0  # of RapidFuzz' ratio, 0 to 100
 _SHOWN = 6  # titles that a question or a hint names
+_LONGEST = 300  # characters of a typed title; the catalogue's have 120 at most
 
 How = Literal["exact", "spelling", "typo", "beginning", "id"]
 
@@ -81,8 +82,10 @@ class TitleIndex:
         begins with these two words or more. What is near several titles, or near but not near enough, is Ambiguous.
 
         Raises:
-            RequestError: it is empty, or no item has the id.
+            RequestError: it is empty or endless, or no item has the id.
         """
+        if len(typed) > _LONGEST:
+            raise RequestError(f"a title must have ≤ {_LONGEST} characters, got {len(typed)}")
         text = " ".join(typed.split())
         if text.startswith(_BY_ID):
             return self._by_id(text)
@@ -99,7 +102,7 @@ class TitleIndex:
 
     def search(self, typed: str, limit: int = 10) -> list[tuple[int, str]]:
         """Return item ids and titles for what is being typed, the best first; popular ones before others as good."""
-        words = key_of(typed).words
+        words = key_of(typed[:_LONGEST]).words
         if not words:
             return []
         found: dict[int, float] = {}

@@ -152,6 +152,8 @@ def test_where_each_list_is_a_prompt_the_recommender_proposes(
     [
         (Request(()), "a history must have at least one title, got an empty one"),
         (Request((1,), top=0), "top must be ≥ 1, got 0"),
+        (Request((1, "The\nMatrix")), "a title must be one line of printable characters, got 'The\\nMatrix'"),
+        (Request((1, " ")), "a title must be one line of printable characters, got ' '"),
         (Request((N_ITEMS + 1,)), f"an item's id must lie in the catalogue's 1..{N_ITEMS}, got {N_ITEMS + 1}"),
         (Request((1,), (0, 2)), f"1..{N_ITEMS}, got 0"),
         (Request((1,), seen=(-1,)), f"1..{N_ITEMS}, got -1"),

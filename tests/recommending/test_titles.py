@@ -131,6 +131,7 @@ def test_what_the_catalogue_lacks_stays_text(typed: str, text: str) -> None:
         ("id:20", "id: must be followed by an item's id, 1..19, got 'id:20'"),
         ("id:0", "got 'id:0'"),
         ("id:x", "got 'id:x'"),
+        ("long " * 61, "a title must have ≤ 300 characters, got 305"),
         ("text:", "a title must be named behind text:, got 'text:'"),
     ],
 )
