@@ -1,21 +1,28 @@
 """Temperatures against a slow search that scores one list at a time."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax
+from torch import Tensor
 
+from llara_core.objectives.asking import Advance, CatalogueRespondent, ignore
 from llara_core.params.params import Params
+from llara_core.prompting.segments import Item
 from llara_core.recommending import calibration, loading
 from llara_core.recommending.calibration import Calibration, calibration_lists, fit_calibration, kept_calibration
 from llara_core.recommending.loading import load_service, read_weight
 from llara_core.recommending.requests import Request
 from llara_core.recommending.service import RecommendationService
 from llara_core.runtime.paths import METRICS
-from tests.recommending.tiny import LISTS, N_ITEMS
+from llara_core.tables.candidates import CandidateSets
+from llara_core.tables.predictions import Predictions
+from tests.recommending.tiny import LENGTH, LISTS, N_ITEMS
 
 FITTED = Calibration(catalogue={"llara": 0.5}, lists={"llara": 2.0}, n_examples=1, n_lists=2)
 
@@ -59,6 +66,42 @@ def test_temperatures_are_those_of_the_validation_lists(
         spread = np.mean([max(scores) - min(scores) for scores, _ in lists])
         lowest = _cross_entropies(lists, spread * np.logspace(-3, 3, 6001)).min()
         assert _cross_entropies(lists, np.array([fitted[key]]))[0] <= lowest + 1e-6, key
+
+
+class _Clairvoyant(CatalogueRespondent):
+    """Knows what comes next, not too well, and would rather have what was had once more."""
+
+    def choose(self, sets: CandidateSets) -> CandidateSets:
+        return sets
+
+    def answer(self, sets: CandidateSets, advance: Advance = ignore) -> Predictions:
+        raise NotImplementedError
+
+    def score_catalogue(self, histories: Sequence[Sequence[Item]], advance: Advance = ignore) -> Tensor:
+        rows = []
+        for history in histories:
+            items = next(items for items in LISTS if items[:-2][-len(history) :] == list(history))
+            row = torch.from_numpy(np.random.default_rng(len(items) + items[0]).normal(size=N_ITEMS + 1))
+            row[items[-2]] += 1.5
+            row[list(history)] += 6
+            row[0] = -torch.inf
+            rows.append(row.float())
+        return torch.stack(rows)
+
+
+def test_what_was_had_before_is_no_part_of_the_catalogue(service: RecommendationService) -> None:
+    """By the slow way: what a model says of unseen items alone decides its temperature."""
+    models = replace(service.models, respondent=_Clairvoyant())
+    sets = calibration_lists(models, service.tuned.tables.sets, N_ITEMS)
+    fitted = fit_calibration(models, service.tuned.tables, sets).catalogue["llara"]
+    lists = []
+    for items in LISTS:
+        row = _Clairvoyant().score_catalogue([items[:-2][-LENGTH:]])[0].numpy()
+        unseen = [item for item in range(1, N_ITEMS + 1) if item not in items[:-2]]
+        lists.append((row[unseen].tolist(), unseen.index(items[-2])))
+    grid = np.logspace(-2, 2, 8001)
+    assert fitted == pytest.approx(grid[np.argmin(_cross_entropies(lists, grid))], rel=2e-3)
+    assert 0.1 < fitted < 5  # not at a bound
 
 
 def test_positions_are_spread_where_a_catalogue_makes_them_dear(

@@ -94,7 +94,7 @@ def test_a_file_of_histories(tmp_path: Path) -> None:
         ({"history": [["Alien"], ["Alien", None]]}, "row 1: history must have a value in every place"),
         ({"history": [["Alien"], ["Alien", ""]]}, "row 1: history[1]: a title must have a letter or a digit, got ''"),
         ({"history": [["Alien"], ["Hamlet"]]}, 'row 1: history: which title is "Hamlet"'),
-        ({"history": [[1], [20]]}, "row 1: history[0]: id: must be followed by an item's id, 1..19, got 'id:20'"),
+        ({"history": [[1], [23]]}, "row 1: history[0]: id: must be followed by an item's id, 1..22, got 'id:23'"),
         ({"history": ["Alien"]}, "history must be of lists of strings (titles) or integers (item ids), got string"),
         ({"history": [[0.5]]}, "history must be of lists of strings (titles) or integers (item ids), got list"),
         ({"histories": [["Alien"]]}, "columns must be among id, history, candidates, got histories"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import zscore
 
 from llara_core.errors import ModelError, RequestError
@@ -35,6 +36,8 @@ def test_unseen_items_are_ranked_by_each_model_and_by_both(service: Recommendati
     assert {name: ranked[:2] for name, ranked in answer.rankings.items()} == short.rankings
     pool = [2, 3, 4, 6, 8]
     ours, theirs = ([_scores(answer, name)[item] for item in pool] for name in ALL[:2])
+    own = service.tuned.recommender.next_item_scores(torch.tensor([[0, 1, 5]]))[0]  # padded on the left
+    assert theirs == pytest.approx(own[pool].tolist(), abs=1e-6)
     weight = service.models.weight
     assert weight is not None
     both = weight * zscore(ours) + (1 - weight) * zscore(theirs)

@@ -30,6 +30,9 @@ TITLES = {
     "The Godfather: Part II": 3,
     "Ran": 1,
     "Rán": 1,
+    "Emma (1996)": 2,
+    "Jackal Hunter": 1,
+    "Jackal Hunted": 1,
 }
 NAMES = list(TITLES)
 
@@ -79,6 +82,7 @@ def test_a_title_is_found_by_its_parts() -> None:
         ("romeo and juliet", "Romeo & Juliet", "spelling"),
         ("shanghai triad", NAMES[10], "spelling"),
         ("hamlet (1948)", "Hamlet (1948)", "spelling"),
+        ("emma", "Emma (1996)", "spelling"),
         ("Chasing Amy (1997) [2]", "Chasing Amy (1997) [2]", "exact"),
         ("Alien", "Alien", "exact"),
         ("aliens", "Aliens", "spelling"),
@@ -98,6 +102,8 @@ def test_a_title_is_found(typed: str, title: str, how: str) -> None:
     [
         ("Hamlet", ["Hamlet (1996)", "Hamlet (1948)"]),
         ("Hamlet (2000)", ["Hamlet (1996)", "Hamlet (1948)"]),
+        ("Emma (1972)", ["Emma (1996)"]),  # another film, for all that is known
+        ("Jackal Hunte", ["Jackal Hunter", "Jackal Hunted"]),  # as near to both
         ("chasing amy", ["Chasing Amy (1997)", "Chasing Amy (1997) [2]"]),
         ("star trek", ["Star Trek: First Contact", "Star Trek: Generations"]),
         ("Toy Story 2", ["Toy Story"]),  # a sequel isn't a typo
@@ -128,7 +134,7 @@ def test_what_the_catalogue_lacks_stays_text(typed: str, text: str) -> None:
     [
         ("", "a title must have a letter or a digit, got ''"),
         (" … ", "a title must have a letter or a digit, got ' … '"),
-        ("id:20", "id: must be followed by an item's id, 1..19, got 'id:20'"),
+        ("id:23", "id: must be followed by an item's id, 1..22, got 'id:23'"),
         ("id:0", "got 'id:0'"),
         ("id:x", "got 'id:x'"),
         ("long " * 61, "a title must have ≤ 300 characters, got 305"),
