@@ -993,7 +993,7 @@ _RECOMMENDING = [
     ),
     Mutant(_SCORES, "weights exchanged", "theirs[None], self.weight)", "theirs[None], 1 - self.weight)"),
     Mutant(
-        _SCORES, "histories padded on the right", "row[len(row) - len(items) :] = items", "row[: len(items)] = items"
+        _SCORES, "the latest item first", "row[len(row) - len(items) :] = items", "row[-len(items) :] = items[::-1]"
     ),
     Mutant(
         _SCORES,
