@@ -43,7 +43,7 @@ class Job:
     started: float
 
     def stop(self) -> None:
-        """End DVC and the stage that it runs, which goes on from its checkpoint the next time."""
+        """End what is left of DVC and the stage that it runs, which goes on from its checkpoint the next time."""
         for number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
             try:
                 os.killpg(self.process.pid, number)

@@ -160,6 +160,7 @@ def _start(progress: _Progress, checkouts: Checkouts, jobs: int, lock: int) -> N
 
 def _end(progress: _Progress, planned: Planned, job: Job, grid: Grid, checkouts: Checkouts, cache: Cache) -> None:
     seconds = time.monotonic() - job.started
+    job.stop()  # a stage that has outlived its DVC would work on in a folder that is gone
     checkouts.collect(job.name)
     commit = finished(planned.run, grid.code, checkouts, cache)
     del progress.at_work[job.name]

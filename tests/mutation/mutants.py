@@ -319,7 +319,10 @@ _TENSORS = [
     Mutant(_MODEL, "labels not shifted", "following = labels[:, 1:]", "following = labels[:, :-1]"),
     Mutant(_MODEL, "states one place late", "states[:, :-1][answers]", "states[:, 1:][answers]"),
     Mutant(_MODEL, "mean instead of sum", 'reduction="sum"', 'reduction="mean"'),
-    Mutant(_MODEL, "logits in half precision", "(states).float()", "(states)"),
+    Mutant(_MODEL, "logits in half precision", "torch.promote_types(logits.dtype, torch.float32)", "logits.dtype"),
+    Mutant(
+        _MODEL, "logits never in double precision", "torch.promote_types(logits.dtype, torch.float32)", "torch.float32"
+    ),
     Mutant(_BATCHING, "labels one place early", "start = len(prompt.input_ids)", "start = len(prompt.input_ids) - 1"),
     Mutant(
         _BATCHING, "the last answer token not learnt", "torch.tensor(answer)", "torch.tensor([*answer[:-1], IGNORED])"
@@ -567,6 +570,33 @@ _VARIANTS = [
     ),
     Mutant(_PROJECTOR, "depth ignored", "projector.hidden, llm_dim, projector.depth)", "projector.hidden, llm_dim)"),
     Mutant(_PROJECTOR, "no residual path", "states = states + self.attended", "states = self.attended"),
+    Mutant(_PROJECTOR, "no residual path of a block's perceptron", "return states + self.down(", "return self.down("),
+    Mutant(_PROJECTOR, "keys for queries", "query, key, value = mixed", "key, query, value = mixed"),
+    Mutant(
+        _PROJECTOR, "one norm for both branches", "self.up(self.norm_before_mlp(", "self.up(self.norm_before_attention("
+    ),
+    Mutant(_PROJECTOR, "as many heads as features of one", "(3, self.heads, -1)", "(3, -1, self.heads)"),
+    Mutant(_PROJECTOR, "attention without scaling", "is_causal=True)", "is_causal=True, scale=1.0)"),
+    Mutant(
+        _PROJECTOR,
+        "GELU by its approximation",
+        "gelu(self.up(self.norm_before_mlp(states)))",
+        "gelu(self.up(self.norm_before_mlp(states)), approximate='tanh')",
+    ),
+    Mutant(
+        _PROJECTOR,
+        "slots padded in front",
+        "torch.arange(int(counts.max()), device=counts.device) < counts",
+        "torch.arange(int(counts.max()), device=counts.device) >= counts.max() - counts",
+    ),
+    Mutant(
+        _PROJECTOR,
+        "half of a gated token's gradient",
+        "self.gate(embeddings).sigmoid() * tokens",
+        "self.gate(embeddings).sigmoid() * (tokens + tokens.detach()) / 2",
+    ),
+    Mutant(_SPLICE, "added twice", "token_embeddings + splice", "token_embeddings + 2 * splice"),
+    Mutant(_LORA, "A scaled twice", "grad_inner.T @ rows", "ctx.scale * grad_inner.T @ rows"),
     Mutant(_MODEL, "gate replaces", '("add", "gate")', '("add",)'),
     Mutant(_RATES, "the head learns while the projector does", "in (lora, *others)", "in (lora,)"),
     Mutant(_READER, "asked as if appended", "writer.titles, tuned.writer.fusion", 'writer.titles, "append"'),

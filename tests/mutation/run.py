@@ -53,7 +53,12 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/objectives/test_variants.py",
     ],
     "llara_core/finetuning": ["tests/finetuning"],
-    "llara_core/hybrid/projector.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/projector.py": [
+        "tests/hybrid",
+        "tests/objectives/test_gradients.py",
+        "tests/objectives/test_variants.py",
+    ],
+    "llara_core/hybrid/model.py": ["tests/hybrid", "tests/objectives/test_gradients.py"],
     "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
     "llara_core/hybrid/questions.py": ["tests/hybrid/test_questions.py", "tests/recommending/test_whole.py"],
     "llara_core/hybrid": ["tests/hybrid"],

@@ -209,15 +209,38 @@ def test_a_killed_grid_loses_no_finished_run_and_repeats_none(repository: Reposi
     assert ("waiting for another run" in output) == outlives
 
 
-def _kill_all_below(folder: Path) -> None:
-    """Kill the processes that work in a folder's clones, as the end of a session does."""
+def _processes_below(folder: Path) -> dict[int, list[str]]:
+    """Command lines of the processes that work in a folder's clones."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            place = os.readlink(entry / "cwd")
+            if os.readlink(entry / "cwd").startswith(str(folder)):
+                found[int(entry.name)] = (entry / "cmdline").read_text().split("\0")
         except OSError:
             continue
-        if place.startswith(str(folder)):
-            os.kill(int(entry.name), signal.SIGKILL)
+    return found
+
+
+def _kill_all_below(folder: Path) -> None:
+    """As the end of a session does."""
+    for process in _processes_below(folder):
+        os.kill(process, signal.SIGKILL)
+
+
+def test_where_dvc_alone_is_killed_its_stage_ends_too(repository: Repository) -> None:
+    """Or it would go on beside the run that takes its place."""
+    holding = replace(repository, extra=repository.extra | {"HOLD": "linear 0", "SECONDS": "120"})
+    grid = holding.start("courses", "--seeds", "1")
+    wait_until(lambda: "train linear 0" in _journal(repository), grid)
+    [dvc] = [process for process, words in _processes_below(repository.state).items() if "dvc" in words]
+    os.kill(dvc, signal.SIGKILL)
+    assert grid.wait(60) == 1  # this run is named as failed
+    assert len(finished := repository.experiments()) == 1
+    assert not _processes_below(repository.state)
+    repository.run("courses", "--seeds", "1")
+    assert finished.items() <= repository.experiments().items()
+    trained = [line for line in _journal(repository) if line.startswith("train ")]
+    assert trained == ["train linear 0", "train cosine 0", "train linear 0"]
 
 
 def test_jobs_run_side_by_side_and_compute_nothing_twice(repository: Repository) -> None:
