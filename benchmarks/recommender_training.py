@@ -30,11 +30,11 @@ from llara_core.recommenders.ranking import neural_scorer, score_candidates
 from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.compute import seed_torch
+from llara_core.runtime.paths import PROCESSED
 from llara_core.sequences.windows import all_positions, histories, targets, training_bounds
 from llara_core.tables.candidates import target_ranks
 from llara_core.tables.processed import read_processed
 from llara_core.tables.sequences import Sequences
-from stages.paths import PROCESSED
 
 _WINDOW, _BATCH = 10, 256
 _NEGATIVES = 19

@@ -1,8 +1,18 @@
 """The exceptions a user can meet: each message names the file or field, the expectation and what was found."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 
 class LlaraError(Exception):
-    """Base of every error that is the user's to mend; stages print it in one line and exit with status 1."""
+    """Base of every error that is the user's to mend; commands print it in one line and exit with its status."""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What `llara … --json` says beside the message, for programs."""
+        return {}
 
 
 class ParamsError(LlaraError):
@@ -23,3 +33,7 @@ class ArtifactError(LlaraError):
 
 class ModelError(LlaraError):
     """A language model, tokenizer or checkpoint cannot be used."""
+
+
+class RequestError(LlaraError):
+    """What a model is asked can't be answered: a history or a candidate list is empty, too long, or unreadable."""

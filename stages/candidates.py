@@ -10,12 +10,12 @@ from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.runtime.files import atomic_directory, write_metrics
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.paths import CANDIDATES, METRICS, PROCESSED, RECOMMENDER
 from llara_core.sequences.report import describe_lists
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.processed import CANDIDATES as STORED
 from llara_core.tables.processed import Processed, read_processed
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import CANDIDATES, METRICS, PROCESSED, RECOMMENDER
 
 
 def candidates(params_path: ParamsPath = PARAMS) -> None:

@@ -12,8 +12,7 @@ from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.runtime.curves import write_curve
 from llara_core.runtime.files import atomic_directory, write_metrics
-from stages.command import PARAMS, ParamsPath, run
-from stages.paths import (
+from llara_core.runtime.paths import (
     ADAPTER,
     CANDIDATES,
     EMBEDDINGS,
@@ -24,6 +23,7 @@ from stages.paths import (
     PROCESSED,
     RECOMMENDER,
 )
+from stages.command import PARAMS, ParamsPath, run
 
 if TYPE_CHECKING:
     from llara_core.evaluation.artifacts import Artifacts

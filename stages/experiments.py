@@ -153,8 +153,8 @@ def _compare(suite: Suite, grid: Grid, done: dict[str, str], metric: str, model:
     """Print the arms that have finished runs beside the baseline; return why an arm can't be read, by its name."""
     # Not at the top: --help and --plan need none of it.
     from llara_core.evaluation.comparison import RESAMPLES
+    from llara_core.experiments.comparison_tables import print_report
     from llara_core.experiments.outcome import compare_arms
-    from stages.compare import print_report
 
     arms, unread = [], {}
     for arm in dict.fromkeys(entry.arm for entry in grid.runs if entry.name in done):
@@ -183,8 +183,7 @@ def _print_beside(entries: "Sequence[Beside]", metric: str) -> None:
 
 def _read_arm(arm: str, grid: Grid, done: dict[str, str], metric: str, model: str) -> "Variant":
     """Read the finished runs of an arm, of which there is one at least."""
-    from stages.compare import read_variant
-    from stages.variants import Named, read_source
+    from llara_core.experiments.variants import Named, read_source, read_variant
 
     runs = [entry for entry in grid.runs if entry.arm == arm and entry.name in done]
     named = Named(arm, tuple(entry.name for entry in runs), model)

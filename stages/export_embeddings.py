@@ -3,8 +3,8 @@
 from llara_core.params.loading import load_params
 from llara_core.runtime.files import write_metrics
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.paths import EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
 
 
 def export_embeddings(params_path: ParamsPath = PARAMS) -> None:

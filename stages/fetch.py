@@ -14,10 +14,10 @@ from llara_core.params.datasets import AmazonCategory, OwnData, PartitionedData
 from llara_core.params.loading import load_params
 from llara_core.runtime.files import atomic_directory, sha256_of, write_metrics
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.paths import CHECKSUMS, METRICS, RAW
 from llara_core.sourcing.recorded import read_recorded, record
 from llara_core.sourcing.source import obtain
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import CHECKSUMS, METRICS, RAW
 
 
 def fetch(

@@ -7,8 +7,8 @@ import typer
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.runtime.files import atomic_directory, write_metrics
+from llara_core.runtime.paths import ADAPTER, CURVES, EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import ADAPTER, CURVES, EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
 
 
 def finetune(

@@ -18,9 +18,9 @@ from llara_core.experiments.runs import Run, expand
 from llara_core.experiments.suites import Suite
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
+from llara_core.runtime.paths import PREDICTIONS
 from stages.checkouts import Checkouts, Job, git, last_lines
 from stages.command import PARAMS
-from stages.paths import PREDICTIONS
 from stages.speeds import measured_speeds
 
 _PIPELINE = Path("dvc.yaml")

@@ -2,8 +2,8 @@
 
 from llara_core.plotting.page import offline_page
 from llara_core.runtime.files import atomic_file
+from llara_core.runtime.paths import PLOT_PAGE, PLOT_TEMPLATES
 from stages.command import run
-from stages.paths import PLOT_PAGE, PLOT_TEMPLATES
 
 
 def prepare_plots() -> None:

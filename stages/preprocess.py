@@ -12,6 +12,7 @@ from llara_core.params.datasets import Dataset, PartitionedData
 from llara_core.params.loading import load_params
 from llara_core.runtime.files import atomic_directory, write_metrics
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.paths import METRICS, PROCESSED, RAW
 from llara_core.sequences.building import Grouped, group_by_user
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.sequences.encoding import encode_interactions
@@ -22,7 +23,6 @@ from llara_core.sequences.splitting import split_sequences
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed, write_processed
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import METRICS, PROCESSED, RAW
 
 
 @dataclass(frozen=True)

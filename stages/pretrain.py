@@ -8,8 +8,8 @@ from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.runtime.files import atomic_directory, write_metrics
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.paths import CURVES, METRICS, PROCESSED, RECOMMENDER
 from stages.command import PARAMS, ParamsPath, run
-from stages.paths import CURVES, METRICS, PROCESSED, RECOMMENDER
 
 
 def pretrain(

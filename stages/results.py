@@ -16,14 +16,14 @@ from llara_core.experiments.journal import Journal, PlannedRun, SuiteEntry
 from llara_core.experiments.records import Cache, Record
 from llara_core.experiments.runs import n_examples
 from llara_core.experiments.suites import Suite
+from llara_core.experiments.variants import WORKSPACE, Found, read_source
 from llara_core.reporting.evaluation import answers_of, evaluation_results
 from llara_core.reporting.results import RunResult, SuiteResults
+from llara_core.runtime.paths import CURVES, METRICS, PREDICTIONS, RAW
 from llara_core.tables.predictions import LISTS
 from stages.checkouts import Checkouts, git
 from stages.command import PARAMS
 from stages.grid import expand_here, finished
-from stages.paths import CURVES, METRICS, PREDICTIONS, RAW
-from stages.variants import WORKSPACE, Found, read_source
 
 _LOCK = Path("dvc.lock")
 _CURVE = CURVES / "finetune.csv"

@@ -5,7 +5,7 @@ import json
 
 from llara_core.experiments.plan import Speeds
 from llara_core.params.params import Params
-from stages.paths import CURVES, METRICS
+from llara_core.runtime.paths import CURVES, METRICS
 
 
 def measured_speeds(base: Params) -> Speeds:

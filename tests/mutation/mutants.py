@@ -40,7 +40,7 @@ _PREDICTIONS = "llara_core/tables/predictions.py"
 _CHECKPOINTS = "llara_core/runtime/checkpoints.py"
 _COMPUTE = "llara_core/runtime/compute.py"
 _FINGERPRINT = "llara_core/runtime/fingerprint.py"
-_COMMAND = "stages/command.py"
+_PROGRAM = "llara_core/runtime/program.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _RUNS = "llara_core/experiments/runs.py"
@@ -112,6 +112,15 @@ _POOLS = "llara_core/recommenders/pools.py"
 _HARD = "llara_core/evaluation/hard_lists.py"
 _LISTS = "llara_core/tables/asked_lists.py"
 _STAGE = "stages/candidates.py"
+_LEFT_OUT = "llara_core/objectives/stream/left_out.py"
+_SERVICE = "llara_core/recommending/service.py"
+_SCORES = "llara_core/recommending/scoring.py"
+_CALIBRATION = "llara_core/recommending/calibration.py"
+_TITLES = "llara_core/recommending/titles.py"
+_KEYS = "llara_core/recommending/title_keys.py"
+_TYPED = "llara_core/recommending/reading.py"
+_BATCH = "llara_core/recommending/batch.py"
+_ROWS = "llara_core/tables/histories.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -346,7 +355,7 @@ _TENSORS = [
     Mutant(_PROJECTOR, "inputs scaled the wrong way", "layer.weight.div_(", "layer.weight.mul_("),
     Mutant(_PROJECTOR, "first bias left", "layer.bias.zero_()", "pass"),
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
-    Mutant(_QUESTIONS, "always template 0", "Question(template,", "Question(0,"),
+    Mutant(_QUESTIONS, "always template 0", "Question(template, history[", "Question(0, history["),
     Mutant(_QUESTIONS, "always hybrid", "asked.candidates, mode)", 'asked.candidates, "hybrid")'),
     Mutant(_QUESTIONS, "histories of neighbours", "zip(shown, sets", "zip(shown[::-1], sets"),
     Mutant(
@@ -355,7 +364,7 @@ _TENSORS = [
         "sets), params.split.history_length)",
         "sets), params.split.history_length + 1)",
     ),
-    Mutant(_QUESTIONS, "candidates sorted", "row.tolist()", "sorted(row.tolist())"),
+    Mutant(_QUESTIONS, "candidates sorted", "row.tolist(), int(target)", "sorted(row.tolist()), int(target)"),
     Mutant(_QUESTIONS, "padding shown as an item", "history[history != PADDING_ID]", "history"),
     Mutant(_ENCODING, "answers without an end", ", self.eos_id]", "]"),
     Mutant(
@@ -657,7 +666,8 @@ _VARIANTS = [
 ]
 
 _READING = [
-    Mutant(_HISTORIES, "a slot of another item", "[item], int(item), mode", "[item], int(items[0]), mode"),
+    Mutant(_HISTORIES, "the first item throughout", 'show_any("", item', 'show_any("", items[0]'),
+    Mutant(_SEGMENTS, "a slot of another item", "titles[item], int(item), mode", "titles[item], 1, mode"),
     Mutant(_HEAD, "a score for padding", "scores[..., 0] = -torch.inf", "pass"),
     Mutant(_HEAD, "features left at their size", "(features - centre) / scale", "features - centre"),
     Mutant(_HEAD, "no intercept", "self.bias.copy_(middle - centre @ weights)", "self.bias.zero_()"),
@@ -828,7 +838,7 @@ _POINTING = [
     Mutant(_CHOOSER, "penalty ignored", "self.recipe.ridge.penalty", "1e-3"),
     Mutant(_CHOOSER, "the maps at LoRA's rate", "self.recipe.head_lr", "self.recipe.lr"),
     Mutant(_CHOOSER, "ties count for the target", "(scores >= own).sum(dim=1) == 1", "(scores > own).sum(dim=1) == 0"),
-    Mutant(_CHOOSING, "another template", "tuned.params.template", "0"),
+    Mutant(_CHOOSING, "another template", "shown[example], tuned.params.template", "shown[example], 0"),
     Mutant(_CHOOSING, "histories of neighbours", "shown[example]", "shown[example[::-1]]"),
     Mutant(
         _CHOOSING, "scores in the order of length", "scores[part] = found", "scores[start : start + len(part)] = found"
@@ -841,8 +851,8 @@ _RUNNING = [
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
     Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
-    Mutant(_COMMAND, "leave only after a failure", "if not ended.code:", "if ended.code:"),
-    Mutant(_COMMAND, "only what the terminal can", "    _speak_any_encoding()\n    app", "    app"),
+    Mutant(_PROGRAM, "leave only after a failure", "if not ended.code:", "if ended.code:"),
+    Mutant(_PROGRAM, "only what the terminal can", "    _speak_any_encoding()\n    try", "    try"),
     Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),
     Mutant(_PREDICTIONS, "none with an item", "is_none, matched != NO_ITEM, ", "is_none, False, "),
     Mutant(_PREDICTIONS, "targets anywhere in top", "(first & (top ==", "((top =="),
@@ -1081,7 +1091,106 @@ _REPORTED = [
     Mutant(_INLINE, "ids may meet", ' or " id=" in drawn', ""),
 ]
 
+_RECOMMENDING = [
+    Mutant(_SERVICE, "the whole history read", "request.history[-self.models.history_length :]", "request.history"),
+    Mutant(
+        _SERVICE, "the history recommended again", "(*request.history, *request.seen) if not", "request.seen if not"
+    ),
+    Mutant(_SERVICE, "what was seen recommended", "(*request.history, *request.seen) if not", "request.history if not"),
+    Mutant(_SERVICE, "the worst first", "np.argsort(-scores, kind", "np.argsort(scores, kind"),
+    Mutant(
+        _SERVICE,
+        "probabilities among the first alone",
+        "list_probabilities(scores[None],",
+        "list_probabilities(scores[None, places],",
+    ),
+    Mutant(
+        _SERVICE, "lists by the catalogue's temperatures", "temperatures(kind)[name]", 'temperatures("catalogue")[name]'
+    ),
+    Mutant(
+        _SERVICE, "the recommender's last items proposed", "np.argsort(-scores[unseen]", "np.argsort(scores[unseen]"
+    ),
+    Mutant(_SERVICE, "a lock of its own for each", "        other._lock = self._lock", "        pass"),
+    Mutant(_SERVICE, "equal candidates taken", "max(2, len(listed))", "2"),
+    Mutant(
+        _CHOOSING, "free questions by another template", "candidates, self._tuned.params.template)", "candidates, 0)"
+    ),
+    Mutant(_RESPONDENT, "free questions by another template", "candidates, tuned.params.template)", "candidates, 0)"),
+    Mutant(_QUESTIONS, "free candidates sorted", "history, row.tolist()", "history, sorted(row.tolist())"),
+    Mutant(
+        _SEGMENTS, "titles outside the catalogue with tokens", 'PADDING_ID, "text", fusion', "PADDING_ID, mode, fusion"
+    ),
+    Mutant(_SCORES, "weights exchanged", "theirs[None], self.weight)", "theirs[None], 1 - self.weight)"),
+    Mutant(
+        _SCORES, "the latest item first", "row[len(row) - len(items) :] = items", "row[-len(items) :] = items[::-1]"
+    ),
+    Mutant(
+        _SCORES,
+        "the wrong item left out of the recommender's history",
+        "history[:place] + history[place + 1 :]",
+        "history[: place + 1] + history[place + 2 :]",
+    ),
+    Mutant(
+        _SCORES, "scores of another pool", "found[place] = row[asked[place].pool]", "found[place] = row[asked[0].pool]"
+    ),
+    Mutant(_LEFT_OUT, "a part sees all of the history", "visible[start:end, shared:start] = False", "pass"),
+    Mutant(
+        _LEFT_OUT,
+        "positions go on behind the history",
+        "positions += range(shared, len(tokens))",
+        "positions += range(len(positions), len(positions) + len(tokens) - shared)",
+    ),
+    Mutant(_LEFT_OUT, "slots of other items shared", "if pair[0] != pair[1]", "if pair[0][0] != pair[1][0]"),
+    Mutant(
+        _CALIBRATION,
+        "what was seen in the catalogue",
+        "np.setdiff1d(np.arange(1, models.n_items + 1), before(row))",
+        "np.arange(1, models.n_items + 1)",
+    ),
+    Mutant(
+        _CALIBRATION,
+        "temperatures exchanged",
+        "lists=fitted[0], catalogue=fitted[1]",
+        "lists=fitted[1], catalogue=fitted[0]",
+    ),
+    Mutant(
+        _CALIBRATION,
+        "the first users alone",
+        "np.linspace(0, len(ids) - 1, n_examples).round().astype(int)",
+        "np.arange(n_examples)",
+    ),
+    Mutant(_TITLES, "a sequel is a typo", "if numerals(key) != numerals(words):", "if False:"),
+    Mutant(
+        _TITLES,
+        "the first of several guessed",
+        "if len(same) == 1 else self._ask(typed, same)",
+        "if same else self._ask(typed, same)",
+    ),
+    Mutant(_TITLES, "the year ignored", "if year is not None:", "if False:"),
+    Mutant(_TITLES, "another year guessed", "if not fitting and self._years[same[0]] is not None:", "if False:"),
+    Mutant(_TITLES, "one word may begin a title", 'if " " in words and len(', "if len("),
+    Mutant(_TITLES, "the nearer of two guessed", "< _MARGIN for", "< 0 for"),
+    Mutant(_KEYS, "accents kept", "if not unicodedata.combining(char)", "if char"),
+    Mutant(_KEYS, "articles kept in front", '_FIRST_ARTICLE.sub("", _LAST_ARTICLE', '("{}".format)(_LAST_ARTICLE'),
+    Mutant(
+        _TYPED,
+        "the first question alone",
+        "raise AmbiguousTitleError(where, questions)",
+        "raise AmbiguousTitleError(where, questions[:1])",
+    ),
+    Mutant(_TYPED, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
+    Mutant(_BATCH, "damaged pieces taken", "if kept_rankings(path, made_from) is None]", "if not path.exists()]"),
+    Mutant(_ROWS, "empty histories taken", "        if not items:", "        if items is None:"),
+    Mutant(
+        _ROWS,
+        "ids needn't be unique",
+        "(first := seen.setdefault(value, row)) != row",
+        "(first := seen.setdefault(value, row)) > row",
+    ),
+]
+
 MUTANTS = [
+    *_RECOMMENDING,
     *_PLOTTING,
     *_SUITES,
     *_REPORTED,

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llara_core.errors import ArtifactError, ParamsError
+from llara_core.evaluation.comparison import require_same_lists
+from llara_core.evaluation.comparison_report import Variant
+from llara_core.evaluation.per_list import metric as metric_of
+from llara_core.runtime.paths import PREDICTIONS
 from llara_core.tables.lineage import Lineage
 from llara_core.tables.parquet import read_stamped
 from llara_core.tables.predictions import LISTS, Answered, read_predictions
-from stages.paths import PREDICTIONS
 
 WORKSPACE = "workspace"
 
@@ -63,6 +68,26 @@ def read_source(source: str) -> Found:
     if os.path.isdir(source):  # Path.is_dir raises where a name is too long for a file
         return _read_folder(Path(source))
     return _read_revision(source)
+
+
+def read_variant(named: Named, sources: Sequence[Found], metric: str) -> Variant:
+    """Take a metric of a variant's sources, in their order.
+
+    Raises:
+        ArtifactError: they were asked about different lists, or one lacks the model or what the metric needs.
+    """
+    require_different(named, sources)
+    values, asked = [], sources[0].answered.asked
+    for source, found in zip(named.sources, (entry.answered for entry in sources), strict=True):
+        if named.model not in found.predictions:
+            names = ", ".join(found.predictions) or "none at all"
+            raise ArtifactError(f"{source}: model must be one of {names}, got {named.model!r}")
+        require_same_lists(asked, found.asked, (named.sources[0], source))
+        try:
+            values.append(metric_of(metric)(found.predictions[named.model], found.asked))
+        except ArtifactError as error:
+            raise ArtifactError(f"{source}#{named.model}: {metric}: {error}") from error
+    return Variant(named.name, asked, np.stack(values))
 
 
 def require_different(variant: Named, found: Sequence[Found]) -> None:

@@ -1,0 +1,66 @@
+"""The frame around every command: logging, and one-line errors instead of tracebacks for what the user can mend."""
+
+import errno
+import io
+import sys
+from collections.abc import Callable
+
+from safetensors import SafetensorError
+
+from llara_core.errors import LlaraError
+from llara_core.runtime.logs import set_up_logging
+
+Report = Callable[[LlaraError], None]
+"""Is told of the error that ends a command, beside the line on stderr."""
+
+
+def run_program(program: Callable[[], object], report: Report = lambda _: None) -> None:
+    """Run a Typer program; a user's error ends it with one line on stderr and the error's own status.
+
+    Args:
+        program: ends by SystemExit, as Typer ends every program.
+        report: what else is done about an error.
+    """
+    set_up_logging()
+    _speak_any_encoding()
+    try:
+        program()
+    except SystemExit as ended:
+        if not ended.code:
+            _leave_other_processes()
+        raise
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except (LlaraError, OSError, SafetensorError) as error:
+        mendable = _mendable(error)
+        if mendable is None:
+            raise
+        report(mendable)
+        print(f"error: {mendable}", file=sys.stderr)
+        sys.exit(mendable.exit_code)
+
+
+def _mendable(error: Exception) -> LlaraError | None:
+    """What a user can mend of an error, in words; None where it is ours to mend."""
+    match error:
+        case LlaraError():
+            return error
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EACCES | errno.EROFS):
+            return LlaraError(f"{error.filename or 'writing an artifact'}: {error.strerror}")
+        case SafetensorError() if "os error" in str(error):  # carries the system's message, but is no OSError
+            return LlaraError(f"writing weights: {error}")
+    return None
+
+
+def _leave_other_processes() -> None:
+    """Take leave of processes that this one worked with: threads that listen to them would abort the program's end."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _speak_any_encoding() -> None:
+    """Print "?" for what stdout can't encode (− and – in ASCII, a folder's stray bytes anywhere), and no traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
