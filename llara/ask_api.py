@@ -1,6 +1,5 @@
 """Command ask-api: another language model's answers to the stored lists, by an OpenAI-compatible endpoint."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from llara.recommend import print_json
 from llara_core.errors import EndpointError, RequestError
 from llara_core.params.loading import load_params
 from llara_core.runtime.paths import OUTSIDE
@@ -116,7 +116,7 @@ def _finish(session: "Session", budget: "Budget", *, as_json: bool) -> None:
             "metrics": None if verdict is None else verdict.metrics,
             "notes": session.notes + ([] if verdict is None else verdict.remarks),
         }
-        _print_json(found)
+        print_json(found)
     elif verdict is None:
         print(f"limit reached: {_standing(session, budget)}")
     else:
@@ -166,12 +166,6 @@ def _identity(session: "Session") -> dict[str, Any]:
 
 def _print_plan(session: "Session", *, as_json: bool) -> None:
     if as_json:
-        _print_json({**_identity(session), **asdict(session.estimate()), "notes": session.notes})
+        print_json({**_identity(session), **asdict(session.estimate()), "notes": session.notes})
     else:
         print(_describe(session))
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    """Print a JSON document; where stdout can't encode all characters, as escapes, which lose nothing."""
-    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
-    print(json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False))
