@@ -1,5 +1,6 @@
 """Command report: a page with what every suite of runs, and the workspace's own evaluation, allow to conclude."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llara_core.reporting.results import SuiteResults
+    from llara_core.reporting.section import Section
     from stages.results import Wanted
 
 _PACKAGES = ("llara", "numpy", "scipy", "python")  # whose versions can move a last digit of the report
@@ -32,6 +34,7 @@ def report(
     pictures: Annotated[bool, typer.Option("--png", help="Also every plot as PNG.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Also the first table of each section, for booktabs.")] = False,
     resamples: Annotated[int | None, typer.Option(min=100, help="Resamples of the bootstrap.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was concluded as JSON.")] = False,
 ) -> None:
     """Write report/index.html: for every suite with runs its question, table, plots, and what may be concluded.
 
@@ -67,6 +70,22 @@ def report(
     files = write_report(
         out, Contents(sections, waiting, _origin(), metric_name(metric)), pictures=pictures, latex=latex
     )
+    _print(sections, files, as_json=as_json)
+
+
+def _print(sections: "Sequence[Section]", files: "Sequence[Path]", *, as_json: bool) -> None:
+    """Print what was concluded, and what was written."""
+    if as_json:
+        told = [
+            {
+                "title": section.title,
+                "conclusion": section.conclusion,
+                "without_result": [name for names in section.failures.values() for name in names],
+            }
+            for section in sections
+        ]
+        print(json.dumps({"sections": told, "files": [file.as_posix() for file in files]}, indent=2))
+        return
     for section in sections:
         print(f"{section.title}: {section.conclusion}")
         for without in section.failures.values():

@@ -128,7 +128,7 @@ _TITLES = "llara_core/recommending/titles.py"
 _KEYS = "llara_core/recommending/title_keys.py"
 _TYPED = "llara_core/recommending/reading.py"
 _BATCH = "llara_core/recommending/batch.py"
-_ROWS = "llara_core/tables/histories.py"
+_HISTORY_ROWS = "llara_core/tables/histories.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -1241,9 +1241,9 @@ _RECOMMENDING = [
     ),
     Mutant(_TYPED, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
     Mutant(_BATCH, "damaged pieces taken", "if kept_rankings(path, made_from) is None]", "if not path.exists()]"),
-    Mutant(_ROWS, "empty histories taken", "        if not items:", "        if items is None:"),
+    Mutant(_HISTORY_ROWS, "empty histories taken", "        if not items:", "        if items is None:"),
     Mutant(
-        _ROWS,
+        _HISTORY_ROWS,
         "ids needn't be unique",
         "(first := seen.setdefault(value, row)) != row",
         "(first := seen.setdefault(value, row)) > row",

@@ -161,3 +161,7 @@ def test_the_workspace_comes_first(empty: Repository) -> None:
     assert (digests["items"], digests["lists"]) == ("ab" * 32, asked.digest)
     page = read_page((empty.folder / "report" / "index.html").read_text())
     assert "llara is worse than the recommender alone, by -0.400" in page.text  # as evaluate remarks
+    told = json.loads(empty.call(REPORT, "--json"))
+    assert output.startswith(f"{told['sections'][0]['title']}: {told['sections'][0]['conclusion']}\n")
+    assert {(empty.folder / name).is_file() for name in told["files"]} == {True}
+    assert "report/workspace/arms.csv" in told["files"]
