@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from llara_core.errors import ArtifactError, RequestError
-from llara_core.objectives.answer.matching import TitleMatcher
 from llara_core.outside_judge.judging import (
     Verdict,
     conclude,
@@ -108,15 +107,6 @@ def test_a_cut_answer_may_go_on() -> None:
     found = judge_replies(replies, asked, TITLES)
     assert found.matched_items.tolist() == [NO_ITEM, 6, 5, 4]  # "Alien" may become "Alien 3" where it was cut
     assert found.matches == [NONE, INSIDE, INSIDE, WHOLE]
-
-
-def test_reading_is_matching_and_says_how() -> None:
-    matcher = TitleMatcher(TITLES)
-    for text in ("Alien", "alien.", "It is Alien!", "Alien or Heat", "", "Alien 3"):
-        for is_whole in (True, False):
-            item, how = matcher.read(text, [4, 6, 8], is_whole=is_whole)
-            assert item == (matcher.match(text, [4, 6, 8], is_whole=is_whole) or NO_ITEM)
-            assert how == (NONE if item == NO_ITEM else WHOLE if is_whole and text in ("Alien", "alien.") else INSIDE)
 
 
 def test_replies_are_counted() -> None:
