@@ -22,5 +22,6 @@ class Entry:
 
 COMMANDS = (
     Entry("recommend", "llara.recommend:recommend", "What comes next after a few titles, and why."),
+    Entry("plan", "llara.plan:plan", "What a training will need, and where that fits, before anything is downloaded."),
     Entry("compare", "llara_core.experiments.comparing:compare", "Whether one run or model is better than another."),
 )
