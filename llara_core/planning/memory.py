@@ -17,10 +17,11 @@ tokens in the largest micro-batch:
                  gradient; 2 N V more where the model's numbers are bfloat16. Of `stream`, over n items: 8 · rows ·
                  min(n, chunk) for the product and its softmax, as much for the teacher's, and 4 n D for the gradient of
                  vectors; and 12 n a position of its validation, which is compared with all items at once
-    allocator    on a CPU half of activations, working and logits: micro-batches of different lengths leave holes that
-                 glibc can't give to others, measured; on a GPU a twentieth
+    allocator    on a CPU half of what a step makes and drops, with checkpointing as without: in micro-batches of
+                 different lengths it leaves holes that glibc can't fill, measured; on a GPU a twentieth of what is held
 
 The start has a peak of its own: weights, and the embeddings in float32, squared, for the scale of behavioural tokens.
+On a CPU nothing of the weights but the embeddings has been touched by then.
 """
 
 from dataclasses import asdict, dataclass
@@ -36,7 +37,7 @@ GIB = 2**30
 PROGRAM = {"cpu": round(0.66 * GIB), "cuda": round(0.6 * GIB)}
 """Of a process before it has loaded a model: stages.finetune on Linux (docs/planning.md), a CUDA context."""
 HOLES = {"cpu": 0.5, "cuda": 0.05}
-"""Share of what comes and goes in a step by which the allocator holds more."""
+"""Share of what a step makes (on a GPU: holds) by which the allocator takes more."""
 _CHUNK, _ROWS = 8192, 256  # objectives.stream.model's, recommenders.losses.cross_entropy's
 
 
@@ -85,12 +86,13 @@ def estimate_memory(params: Params, whole: Shape, workload: Workload, device: st
     rows, width = workload.rows, workload.lengths.widest
     weights = kept.weight * (shape.parameters - _untouched(params, shape, device))
     trained = count_trained(params, shape).all
-    checkpointing = params.train.gradient_checkpointing
-    activations = kept_bytes(shape, kept, rows, width, checkpointing=checkpointing) + _projected(
-        params, shape, workload
+    held, made = (
+        kept_bytes(shape, kept, rows, width, checkpointing=checkpointing) + _projected(params, shape, workload)
+        for checkpointing in (params.train.gradient_checkpointing, False)
     )
     working, logits = working_bytes(shape, kept, rows, width), _logits(params, shape, workload, device)
     program = PROGRAM[device] + (_tables(params, workload) if device == "cpu" else 0)
+    started = kept.weight * shape.embedding if device == "cpu" else weights
     squared = shape.embedding * (4 if kept.weight == 4 else 8)
     return Memory(
         program=program,
@@ -99,11 +101,11 @@ def estimate_memory(params: Params, whole: Shape, workload: Workload, device: st
         gradients=4 * trained,
         optimizer=8 * trained,
         averages=8 * trained,
-        activations=activations,
+        activations=held,
         working=working,
         logits=logits,
-        allocator=round(HOLES[device] * (activations + working + logits)),
-        starting=program + weights + 4 * trained + squared,
+        allocator=round(HOLES[device] * ((made if device == "cpu" else held) + working + logits)),
+        starting=program + started + 4 * trained + squared,
     )
 
 

@@ -46,6 +46,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/objectives/test_variants.py",
     ],
     "llara_core/finetuning": ["tests/finetuning"],
+    "llara_core/planning": ["tests/planning"],
     "llara_core/hybrid/projector.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
     "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
     "llara_core/hybrid": ["tests/hybrid"],

@@ -65,7 +65,7 @@ def test_the_peak_is_the_sum_of_the_parts_or_that_of_the_start(
     kept = memory.weights + memory.trained + memory.gradients + memory.optimizer + memory.averages
     assert memory.peak == memory.program + kept + passing + memory.allocator
     assert memory.program == PROGRAM["cpu"] + 20 * 100 + 4 * 5 * 20
-    wide = estimate_memory(choose("choice", objectives__choice__layers=1), Shape.of(_WIDE, "wide"), workload, "cpu")
+    wide = estimate_memory(choose("choice", objectives__choice__layers=1), Shape.of(_WIDE, "wide"), workload, "cuda")
     assert wide.peak == wide.starting == wide.program + wide.weights + wide.trained + 4 * _WIDE["vocab_size"] * 8
 
 
@@ -78,6 +78,20 @@ _WIDE = {
     "vocab_size": 20_000_000,
     "tie_word_embeddings": True,
 }
+
+
+def test_on_a_cpu_weights_are_touched_after_the_start(choose: Choose, shape: Shape, workload: Workload) -> None:
+    memory, trained = estimate_memory(choose("answer"), shape, workload, "cpu"), count_trained(choose("answer"), shape)
+    assert memory.starting == memory.program + 4 * 400 + 4 * trained.all + 4 * 400
+
+
+def test_holes_on_a_cpu_are_those_of_all_that_a_step_makes(choose: Choose, shape: Shape, workload: Workload) -> None:
+    off, on = (
+        estimate_memory(choose("answer", train__gradient_checkpointing=checkpoint), shape, workload, "cpu")
+        for checkpoint in (False, True)
+    )
+    assert off.allocator == on.allocator
+    assert off.activations > on.activations
 
 
 def test_checkpointing_saves_activations_alone(choose: Choose, shape: Shape, workload: Workload) -> None:
