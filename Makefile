@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: repro test lint format mutation clean
+.PHONY: repro test lint format browser mutation clean
 .DEFAULT_GOAL := repro
 
 # The stage leaves its table to the last line, which also shows it where nothing had to run.
@@ -13,7 +13,7 @@ repro: $(STAMP)
 	LLARA_TABLE=0 dvc repro
 	@python -m stages.evaluate --show
 
-test: $(STAMP) lint
+test: $(STAMP) lint browser
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
@@ -25,6 +25,12 @@ lint: $(STAMP)
 format: $(STAMP)
 	ruff check --fix .
 	ruff format .
+
+# Pages are tested in Debian's Chromium. Where it is missing and can't be installed, those tests are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& { timeout 60 apt-get update --quiet=2; timeout 180 apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null; }; } \
+		|| echo "no chromium: tests of pages will be skipped"
 
 # Not part of CI, for it takes half an hour: the tests must notice each wrong change in tests/mutation/mutants.py.
 mutation: $(STAMP)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -14,8 +15,8 @@ from llara_core.runtime.program import run_program
 _HELP = """Recommend with a trained LLaRA, look into it, and hand it on.
 
 Commands read what `make repro` (or `dvc repro`) has left in data/, and so run in the repository's root.
-`--json` prints one JSON document to stdout instead of text, whatever happens: an error is one too,
-`{"error": {"type": …, "message": …}, "exit_code": …}`. Progress and notes go to stderr.
+`--json` prints one JSON document to stdout instead of text; an error that you can mend is one too,
+`{"error": {"type": …, "message": …}, "exit_code": …}`. Progress, notes and one-line errors go to stderr.
 """
 _EPILOG = """Exit codes: 0 all is well; 1 an error that you can mend, in one line on stderr; 2 a command, option or
 argument that doesn't exist; 3 a question: a title is ambiguous, and nothing was guessed; 4 and 5 of
@@ -67,4 +68,5 @@ def print_error(error: LlaraError) -> None:
 
 def main() -> None:
     """Run the program; the entry point `llara`."""
+    warnings.simplefilter("ignore", FutureWarning)  # what libraries have to say to one another
     run_program(build_program(), print_error)

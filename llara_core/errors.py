@@ -37,3 +37,7 @@ class ModelError(LlaraError):
 
 class RequestError(LlaraError):
     """What a model is asked can't be answered: a history or a candidate list is empty, too long, or unreadable."""
+
+
+class EndpointError(LlaraError):
+    """An endpoint is down, refuses what it is asked, or replies with nonsense."""

@@ -43,7 +43,7 @@ class Job:
     started: float
 
     def stop(self) -> None:
-        """End DVC and the stage that it runs, which goes on from its checkpoint the next time."""
+        """End what is left of DVC and the stage that it runs, which goes on from its checkpoint the next time."""
         for number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
             try:
                 os.killpg(self.process.pid, number)
@@ -81,6 +81,10 @@ class Checkouts:
     def commit_of(self, name: str) -> str | None:
         """Commit of the experiment of this name, of whichever commit it is an experiment."""
         return next(iter(self._references(self._root, name).values()), None)
+
+    def experiments(self, pattern: str) -> list[str]:
+        """Names of all experiments that a pattern of git fits."""
+        return sorted({reference.rsplit("/", 1)[-1] for reference in self._references(self._root, pattern)})
 
     @contextmanager
     def locked(self) -> Iterator[int]:

@@ -4,10 +4,9 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from llara_core.errors import ArtifactError
+from llara_core.evaluation.rows_table import print_rows
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from llara_core.runtime.curves import write_curve
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _METRICS = METRICS / "evaluate.json"
 _DETAILS = EVALUATION / "details.json"
-_TABLE_WIDTH = 90  # where no terminal tells, as under DVC, rich would break the labels
 
 
 def evaluate(
@@ -100,16 +98,7 @@ def _print_table() -> None:
             raise ArtifactError(f"{path}: no such file; run `dvc repro`")
     found: dict[str, Any] = json.loads(_METRICS.read_text(encoding="utf-8"))
     lists = found.pop("lists")
-    table = Table("model", "HitRatio@1", "95 % interval", "NDCG@5", "ValidRatio")
-    for name, entry in sorted(found.items(), key=lambda row: -row[1]["hit_ratio_at_1"]):
-        interval = f"[{entry['hit_ratio_at_1_low']:.3f}, {entry['hit_ratio_at_1_high']:.3f}]"
-        ranked = f"{entry['ndcg_at_5']:.3f}" if "ndcg_at_5" in entry else "–"
-        table.add_row(name, f"{entry['hit_ratio_at_1']:.3f}", interval, ranked, f"{entry['valid_ratio']:.3f}")
-    console = Console(width=max(Console().width, _TABLE_WIDTH))
-    console.print(table)
-    console.print(f"{lists['n_lists']} lists of {lists['n_users']} users")
-    for remark in json.loads(_DETAILS.read_text(encoding="utf-8"))["remarks"]:
-        console.print(f"• {remark}", style="yellow", highlight=False)
+    print_rows(found, lists, json.loads(_DETAILS.read_text(encoding="utf-8"))["remarks"])
 
 
 if __name__ == "__main__":

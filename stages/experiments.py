@@ -11,6 +11,7 @@ from rich.text import Text
 
 from llara_core.errors import ArtifactError, ParamsError
 from llara_core.evaluation.per_list import metric as metric_of
+from llara_core.experiments.journal import Journal
 from llara_core.experiments.records import Cache
 from llara_core.experiments.runs import n_examples
 from llara_core.experiments.suites import Suite, choose_suite, load_suites
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from llara_core.evaluation.comparison_report import Variant
     from llara_core.experiments.outcome import Beside
 
-_SUITES = Path("experiments.yaml")
+SUITES = Path("experiments.yaml")
 _TABLE_WIDTH = 120  # where no terminal tells, rich would break the labels
 _BOOTSTRAP_SEED, _DASH = 0, "–"
 
@@ -61,7 +62,7 @@ def experiments(
     Afterwards every arm is compared with the suite's baseline as `python -m stages.compare` does it, with Holm's
     correction. docs/experiments.md says what may be concluded.
     """
-    suites = load_suites(_SUITES)
+    suites = load_suites(SUITES)
     if not name:
         _list_suites(suites)
         return
@@ -70,14 +71,16 @@ def experiments(
     if minutes is not None and minutes <= 0:
         raise ParamsError(f"--minutes must be > 0, got {minutes:g}")
     minutes = suite.minutes if minutes is None else minutes
-    checkouts, cache = _open()
+    checkouts, cache = open_repository()
     if only_plan:
         _print_plan(suite, prepare(name, suite, seeds, minutes, checkouts, cache), minutes)
         return
     with checkouts.locked() as lock:
         checkouts.collect()
         grid = prepare(name, suite, seeds, minutes, checkouts, cache)
-        done, failed = run_all(grid, checkouts, cache, jobs, lock, _say)
+        journal = Journal(checkouts.state)
+        journal.begin(name, suite, minutes, grid.runs, grid.commits)
+        done, failed = run_all(grid, checkouts, cache, journal, jobs, lock, _say)
     print(f"{name}: {suite.question}")
     unread = _compare(suite, grid, done, metric, model)
     _name(failed, "FAILED")
@@ -93,7 +96,12 @@ def _list_suites(suites: dict[str, Suite]) -> None:
     _console().print(table)
 
 
-def _open() -> tuple[Checkouts, Cache]:
+def open_repository() -> tuple[Checkouts, Cache]:
+    """Return what runs experiments here, and DVC's cache.
+
+    Raises:
+        ParamsError: the working directory is no root of a repository of git and DVC.
+    """
     # Not at the top: DVC takes a second to import, and a mistake in experiments.yaml shouldn't wait for it.
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

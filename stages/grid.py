@@ -1,7 +1,5 @@
 """A suite's grid of arms and seeds: what of it is done, and doing the rest."""
 
-import csv
-import json
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -12,15 +10,18 @@ from types import FrameType
 from ruamel.yaml import YAML
 
 from llara_core.errors import ArtifactError
+from llara_core.experiments.journal import Journal
 from llara_core.experiments.pipeline import code_digests, stages_of
 from llara_core.experiments.plan import Planned, Speeds, plan, startable
 from llara_core.experiments.records import Cache, Record, recorded_stages
 from llara_core.experiments.runs import Run, expand
 from llara_core.experiments.suites import Suite
 from llara_core.params.loading import load_params
-from llara_core.runtime.paths import CURVES, METRICS, PREDICTIONS
+from llara_core.params.params import Params
+from llara_core.runtime.paths import PREDICTIONS
 from stages.checkouts import Checkouts, Job, git, last_lines
 from stages.command import PARAMS
+from stages.speeds import measured_speeds
 
 _PIPELINE = Path("dvc.yaml")
 _LOCK = "dvc.lock"
@@ -53,16 +54,26 @@ def prepare(name: str, suite: Suite, n_seeds: int, minutes: float, checkouts: Ch
     Raises:
         ParamsError: an arm is unusable.
     """
-    base = load_params(PARAMS)
-    pipeline, plain = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS))
-    code = code_digests(stages_of(pipeline, plain), checkouts.tracked, Path())
-    runs = expand(name, suite, n_seeds, minutes, PARAMS, pipeline, code, base)
+    base, runs, code = expand_here(name, suite, n_seeds, minutes, checkouts)
     commits = {run.name: commit for run in runs if (commit := finished(run, code, checkouts, cache))}
     waiting = [run for run in runs if run.name not in commits]
     records = cache.records() if waiting else []
     known = {run.name: recorded_stages(run.stages, code, records) for run in waiting}
-    speeds = Speeds(_pretraining_seconds(), _example_seconds(), base.train.objective.name, base.llm.name)
-    return Grid(runs, code, commits, plan(waiting, known), speeds)
+    return Grid(runs, code, commits, plan(waiting, known), measured_speeds(base))
+
+
+def expand_here(
+    name: str, suite: Suite, n_seeds: int, minutes: float, checkouts: Checkouts
+) -> tuple[Params, list[Run], dict[str, str]]:
+    """Expand a suite by the params and the code that stand here; returns the params, the runs and the code's digests.
+
+    Raises:
+        ParamsError: an arm is unusable.
+    """
+    base = load_params(PARAMS)
+    pipeline, plain = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS))
+    code = code_digests(stages_of(pipeline, plain), checkouts.tracked, Path())
+    return base, expand(name, suite, n_seeds, minutes, PARAMS, pipeline, code, base), code
 
 
 def finished(run: Run, code: Mapping[str, str], checkouts: Checkouts, cache: Cache) -> str | None:
@@ -90,6 +101,7 @@ class _Progress:
 
     waiting: list[Planned]
     say: Say
+    journal: Journal
     n_runs: int
     done: dict[str, str]
     at_work: dict[str, tuple[Planned, Job]] = field(default_factory=dict)
@@ -107,7 +119,7 @@ class _Progress:
 
 
 def run_all(
-    grid: Grid, checkouts: Checkouts, cache: Cache, jobs: int, lock: int, say: Say
+    grid: Grid, checkouts: Checkouts, cache: Cache, journal: Journal, jobs: int, lock: int, say: Say
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Run what isn't done, at most `jobs` at once, and nothing that another one is computing already.
 
@@ -115,6 +127,7 @@ def run_all(
         grid: what there is to do.
         checkouts: where.
         cache: DVC's.
+        journal: where it is written down how each run ended.
         jobs: at once.
         lock: a file that runs keep open.
         say: prints a line.
@@ -122,7 +135,7 @@ def run_all(
     Returns:
         Commits of the runs that are done, and why the others aren't, by the runs' names.
     """
-    progress = _Progress(list(grid.planned), say, len(grid.runs), dict(grid.commits))
+    progress = _Progress(list(grid.planned), say, journal, len(grid.runs), dict(grid.commits))
     if grid.commits:
         say(f"{len(grid.commits)} of {len(grid.runs)} runs are done already")
     # However this process is asked to end, it takes along what it has started.
@@ -160,6 +173,7 @@ def _start(progress: _Progress, checkouts: Checkouts, jobs: int, lock: int) -> N
 
 def _end(progress: _Progress, planned: Planned, job: Job, grid: Grid, checkouts: Checkouts, cache: Cache) -> None:
     seconds = time.monotonic() - job.started
+    job.stop()  # a stage that has outlived its DVC would work on in a folder that is gone
     checkouts.collect(job.name)
     commit = finished(planned.run, grid.code, checkouts, cache)
     del progress.at_work[job.name]
@@ -167,11 +181,13 @@ def _end(progress: _Progress, planned: Planned, job: Job, grid: Grid, checkouts:
         progress.done[job.name] = commit
         progress.computed |= set(planned.missing.values())
         progress.seconds.append(seconds)
+        progress.journal.end(job.name, "done", seconds)
         progress.report(job.name, f"done in {in_words(seconds)}")
         return
     lines = last_lines(job.log)
     if job.process.returncode == 0:
         lines.append("its experiment isn't what was asked for: has the code changed while it started?")
+    progress.journal.end(job.name, "failed", seconds, lines)
     progress.failed[job.name] = "\n".join([*lines, f"(the whole log: {job.log})"])
     progress.report(job.name, f"failed after {in_words(seconds)}: {lines[-1] if lines else job.process.returncode}")
 
@@ -181,20 +197,3 @@ def in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _pretraining_seconds() -> float | None:
-    path = METRICS / "pretrain_timing.json"
-    if not path.is_file():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return float(found["training_seconds"] + found["validation_seconds"])
-
-
-def _example_seconds() -> float | None:
-    path = CURVES / "finetune.csv"
-    if not path.is_file():
-        return None
-    with path.open(newline="") as file:
-        speeds = [float(row["examples_per_second"]) for row in csv.DictReader(file) if row["examples_per_second"]]
-    return sum(1 / speed for speed in speeds) / len(speeds) if speeds else None

@@ -6,7 +6,10 @@ from itertools import pairwise
 
 import pytest
 from ruamel.yaml import YAML
+from typer.main import get_command
 
+from llara.commands import COMMANDS as COMMANDS_OF_LLARA
+from llara.program import build_program, load_command
 from tests.conftest import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -33,12 +36,27 @@ def test_commands_name_what_exists(document: str, line: str) -> None:
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), document
     elif words[:2] == ["python", "-m"]:
         assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file(), document
+    elif words[0] == "source":
+        assert words[1] == ".venv/bin/activate", document
+    elif words[0] == "llara":
+        _require_command(words[1:])
+    elif words[:2] == ["accelerate", "launch"]:
+        assert words[words.index("-m") + 1] == "llara", document
+        _require_command(words[words.index("-m") + 2 :])
     else:
         assert words[0] == "dvc", document
         assert words[1] in ("repro", "status", "exp", "metrics", "plots"), document
     for option, setting in pairwise(words):
         if option == "-S":
             _lookup(setting.split("=")[0])
+
+
+def _require_command(words: list[str]) -> None:
+    """Check a command of `llara`, and its options."""
+    entries = {entry.name: entry for entry in COMMANDS_OF_LLARA}
+    command = get_command(build_program()) if words[0].startswith("-") else load_command(entries[words[0]])
+    known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    assert {word for word in words if word.startswith("--")} <= known
 
 
 def test_the_documentation_has_commands_and_links_that_exist() -> None:

@@ -86,7 +86,7 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def choose_temperature(scores: np.ndarray, target_indices: np.ndarray) -> float:
+def choose_temperature(scores: np.ndarray, target_indices: np.ndarray, listed: np.ndarray | None = None) -> float:
     """Return the temperature of the lowest cross-entropy of the targets; 1 where every list's scores are all equal.
 
     Cross-entropy is convex in 1 / temperature, so it has one valley over log-temperature, where a bounded search finds
@@ -97,14 +97,18 @@ def choose_temperature(scores: np.ndarray, target_indices: np.ndarray) -> float:
     Args:
         scores: [R, C] of validation lists.
         target_indices: [R] column of each target.
+        listed: [R, C] bool, which columns belong to a list, its target's among them; by default all.
     """
-    spread = float((scores.max(axis=1) - scores.min(axis=1)).mean())
+    listed = np.ones(scores.shape, dtype=bool) if listed is None else listed
+    highest, lowest = (np.where(listed, scores, fill) for fill in (-np.inf, np.inf))
+    spread = float((highest.max(axis=1) - lowest.min(axis=1)).mean())
     if not spread:
         return 1.0
     middle, reach = np.log(spread), np.log(_FARTHEST_TEMPERATURE)
 
     def cross_entropy(log_temperature: float) -> float:
-        log_probabilities = log_softmax(_scaled(scores, np.exp(log_temperature)), axis=1)
+        scaled = np.where(listed, _scaled(scores, np.exp(log_temperature)), -np.inf)
+        log_probabilities = log_softmax(scaled, axis=1)
         return -float(np.take_along_axis(log_probabilities, target_indices[:, None], axis=1).mean())
 
     found = minimize_scalar(

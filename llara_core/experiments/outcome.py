@@ -24,7 +24,9 @@ class Outcome:
     beside: list[Beside]
 
 
-def compare_arms(arms: Sequence[Variant], baseline: str, metric: str, seed: int, n_resamples: int) -> Outcome:
+def compare_arms(
+    arms: Sequence[Variant], baseline: str, metric: str, seed: int, n_resamples: int, *, with_slices: bool = False
+) -> Outcome:
     """Compare every arm with the baseline, and with nothing else: that is the question.
 
     Args:
@@ -33,6 +35,7 @@ def compare_arms(arms: Sequence[Variant], baseline: str, metric: str, seed: int,
         metric: what was read of them.
         seed: of the bootstrap.
         n_resamples: of the bootstrap.
+        with_slices: also by parts of the lists.
     """
     first = next((arm for arm in arms if arm.name == baseline), None)
     paired, beside = ([first] if first else []), []
@@ -44,7 +47,7 @@ def compare_arms(arms: Sequence[Variant], baseline: str, metric: str, seed: int,
         else:
             paired.append(arm)
     if len(paired) > 1:
-        return Outcome(report(paired, metric, False, seed, n_resamples, with_first_alone=True), beside)
+        return Outcome(report(paired, metric, with_slices, seed, n_resamples, with_first_alone=True), beside)
     if first:
         beside.insert(0, Beside(describe(first), "the baseline"))
     return Outcome(None, beside)

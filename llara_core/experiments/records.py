@@ -46,6 +46,11 @@ class Cache:
             return True
         return all(self._path(entry["md5"]).is_file() for entry in json.loads(path.read_text(encoding="utf-8")))
 
+    def read(self, digest: str) -> bytes | None:
+        """Content of a file; None where it isn't there."""
+        path = self._path(digest)
+        return path.read_bytes() if digest and path.is_file() else None
+
     def records(self) -> list[Record]:
         """All runs of stages whose every output is there, the latest first, which is the one that DVC takes."""
         paths = sorted(self._folder.glob("runs/*/*/*"), key=lambda path: path.stat().st_mtime, reverse=True)

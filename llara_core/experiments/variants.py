@@ -14,6 +14,8 @@ from llara_core.evaluation.comparison import require_same_lists
 from llara_core.evaluation.comparison_report import Variant
 from llara_core.evaluation.per_list import metric as metric_of
 from llara_core.runtime.paths import PREDICTIONS
+from llara_core.tables.lineage import Lineage
+from llara_core.tables.parquet import read_stamped
 from llara_core.tables.predictions import LISTS, Answered, read_predictions
 
 WORKSPACE = "workspace"
@@ -30,10 +32,14 @@ class Named:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds, and its place, which is the same for all names of it: a folder's path, or a commit."""
+    """What a source holds, and its place, which is the same for all names of it: a folder's path, or a commit.
+
+    `made_from` has digests of the artifacts that were asked.
+    """
 
     place: str
     answered: Answered
+    made_from: Lineage
 
 
 def parse_variants(arguments: Sequence[str], model: str) -> list[Named]:
@@ -124,7 +130,7 @@ def _parse(argument: str, model: str) -> Named:
 def _read_folder(folder: Path) -> Found:
     if not (folder / LISTS).is_file():
         raise ArtifactError(f"{folder}: must be a folder of predictions, got none with {LISTS} in it; run `dvc repro`")
-    return Found(os.path.realpath(folder), read_predictions(folder))
+    return _found(os.path.realpath(folder), folder)
 
 
 def _read_revision(revision: str) -> Found:
@@ -142,9 +148,15 @@ def _read_revision(revision: str) -> Found:
         except (DvcException, OSError) as error:
             raise _not_cached(where) from error
         try:
-            return Found(f"commit {files.repo.get_rev()}", read_predictions(folder))
+            return _found(f"commit {files.repo.get_rev()}", folder)
         except ArtifactError as error:
             raise ArtifactError(str(error).replace(str(folder), where)) from error
+
+
+def _found(place: str, folder: Path) -> Found:
+    answered = read_predictions(folder)
+    _, made_from = read_stamped(folder / LISTS)
+    return Found(place, answered, made_from)
 
 
 def _open_revision(revision: str) -> Any:

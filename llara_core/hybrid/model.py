@@ -48,8 +48,9 @@ class HybridCausalLM(nn.Module):
         return self.backbone(inputs_embeds=embeddings, use_cache=False).last_hidden_state
 
     def head(self, states: Tensor) -> Tensor:
-        """Vocabulary logits [..., V] in fp32 of states [..., H]."""
-        return self.llm.get_output_embeddings()(states).float()
+        """Vocabulary logits [..., V] of states [..., H], in fp32 at least."""
+        logits = self.llm.get_output_embeddings()(states)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def forward(self, input_ids: Tensor, slot_mask: Tensor, slot_items: Tensor, labels: Tensor) -> Tensor:
         """Sum of the answer tokens' cross-entropies, a scalar in nats; logits are made at answer positions alone.

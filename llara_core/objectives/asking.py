@@ -15,7 +15,7 @@ from llara_core.hybrid.adapter import HEAD, AdapterManifest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import PromptEncoder
-from llara_core.prompting.segments import Mode, PromptWriter
+from llara_core.prompting.segments import Item, Mode, PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.sequences.windows import unique_histories
 from llara_core.tables.candidates import CandidateSets
@@ -88,6 +88,43 @@ class Respondent(ABC):
         Raises:
             ModelError: the model computes no finite numbers.
         """
+
+    @abstractmethod
+    def score_lists(
+        self, histories: Sequence[Sequence[Item]], candidates: np.ndarray, advance: Advance = ignore
+    ) -> np.ndarray:
+        """Score candidates after histories that needn't be anybody's; asked about stored lists, as `answer` does.
+
+        Args:
+            histories: R of them, the latest item last.
+            candidates: [R, C] item ids.
+            advance: is told of lists that are done.
+
+        Returns:
+            [R, C], higher is better.
+
+        Raises:
+            ModelError: a prompt is too long for the model, or it computes no finite numbers.
+            RequestError: an item can't be shown.
+        """
+
+
+class CatalogueRespondent(Respondent):
+    """A tuned model that scores the whole catalogue after one pass over a history."""
+
+    @abstractmethod
+    def score_catalogue(self, histories: Sequence[Sequence[Item]], advance: Advance = ignore) -> Tensor:
+        """Scores [E, n + 1] of every item after E histories, the latest item last; padding has −inf."""
+
+    def score_left_out(self, history: Sequence[Item]) -> Tensor:
+        """Scores [L, n + 1] of every item after a history of L ≥ 2 items without each of them in turn."""
+        return self.score_catalogue([[*history[:place], *history[place + 1 :]] for place in range(len(history))])
+
+    def score_lists(
+        self, histories: Sequence[Sequence[Item]], candidates: np.ndarray, advance: Advance = ignore
+    ) -> np.ndarray:
+        """[R, C] out of the catalogue's scores."""
+        return np.take_along_axis(self.score_catalogue(histories, advance).cpu().numpy(), candidates, axis=1)
 
 
 def build_respondent(tuned: Tuned) -> Respondent:

@@ -9,7 +9,7 @@ import numpy as np
 from llara_core.errors import ModelError
 from llara_core.params.projector import FusionKind
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
-from llara_core.prompting.segments import Mode, Segment, Text, show_item
+from llara_core.prompting.segments import Item, Mode, Segment, Text, show_any
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class HistoryEncoder:
         alone = (len(self.encode([item], "hybrid").prompt.input_ids) for item in range(1, len(self._titles)))
         return int(max(whole - length for whole, length in zip(alone, self.lengths[1:], strict=True)))
 
-    def encode(self, items: Sequence[int], mode: Mode) -> EncodedHistory:
-        """Encode item ids, the latest last.
+    def encode(self, items: Sequence[Item], mode: Mode) -> EncodedHistory:
+        """Encode items, the latest last; behind one that isn't in the catalogue stands a line's end.
 
         Raises:
             ModelError: there are none, or more than the model can read.
@@ -55,5 +55,5 @@ class HistoryEncoder:
             raise ModelError("a history must have at least one item, got an empty one")
         segments: list[Segment] = []
         for item in items:
-            segments += show_item("", self._titles[item], int(item), mode, self._fusion, marked=True)
+            segments += show_any("", item, self._titles, mode, self._fusion, marked=True)
         return EncodedHistory(*self._encoder.encode_marked(segments))

@@ -1,6 +1,9 @@
 """What a prompt with candidates asks, before it is put into words."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from llara_core.prompting.segments import Item
 
 
 class Question(NamedTuple):
@@ -8,14 +11,14 @@ class Question(NamedTuple):
 
     Attributes:
         template: index into the templates.
-        history: item ids, the latest last.
+        history: the latest last.
         candidates: item ids in the order in which they are offered.
         target: item id of the right one.
         name: what errors call it.
     """
 
     template: int
-    history: list[int]
+    history: Sequence[Item]
     candidates: list[int]
     target: int
     name: str

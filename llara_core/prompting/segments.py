@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Self
 
+from llara_core.errors import RequestError
 from llara_core.params.datasets import Nouns
 from llara_core.params.projector import Fusion, FusionKind
 from llara_core.params.sections import Mode, Prompt
+from llara_core.tables.items import PADDING_ID
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class LineEnd:
 
 Segment = Text | ItemSlot | FusedTitle | LineEnd
 
+Item = int | str
+"""An item of the catalogue by its id, or one that isn't in it by its title."""
+
 
 def show_item(
     before: str, title: str, item_id: int, mode: Mode, fusion: FusionKind, *, marked: bool = False
@@ -63,6 +68,21 @@ def show_item(
     if fusion == "append":
         return [Text(before + title), ItemSlot(item_id)]
     return [FusedTitle(before + title, len(before), item_id), *behind]
+
+
+def show_any(
+    before: str, item: Item, titles: Sequence[str], mode: Mode, fusion: FusionKind, *, marked: bool = False
+) -> list[Segment]:
+    """Return an item's segments as `show_item` does; one that isn't in the catalogue is shown by its title alone.
+
+    Raises:
+        RequestError: items are shown by tokens alone, and it has none.
+    """
+    if not isinstance(item, str):
+        return show_item(before, titles[item], int(item), mode, fusion, marked=marked)
+    if mode == "id":
+        raise RequestError(f"{item!r} must be in the catalogue for a model that is shown tokens without titles")
+    return show_item(before, item, PADDING_ID, "text", fusion, marked=marked)
 
 
 def latest_mode(modes: Sequence[Mode]) -> Mode:
@@ -94,18 +114,18 @@ class PromptWriter:
         return cls(tuple(prompt.templates), prompt.separator, fusion.kind, nouns.model_dump(), titles)
 
     def compose(
-        self, template: int, history: Sequence[int], candidates: Sequence[int], mode: Mode, *, marked: bool = False
+        self, template: int, history: Sequence[Item], candidates: Sequence[int], mode: Mode, *, marked: bool = False
     ) -> list[Segment]:
         """Return the prompt's segments; behavioural tokens are slots.
 
         Args:
             template: index into the templates.
-            history: item ids, the latest last.
+            history: the latest last.
             candidates: item ids in the order in which they are offered.
             mode: how items are shown (paper, section 3.2).
             marked: a token at which the model can be asked stands behind each item, as in `show_item`.
         """
-        lists = {"history": history, "candidates": candidates}
+        lists: dict[str, Sequence[Item]] = {"history": history, "candidates": candidates}
         words = {"n_candidates": str(len(candidates)), **self.nouns}
         segments: list[Segment] = []
         for literal, field, _, _ in Formatter().parse(self.templates[template]):
@@ -120,11 +140,11 @@ class PromptWriter:
         """Return what the model should say: the title, after the space that divides it from the prompt."""
         return Text(" " + self.titles[item_id])
 
-    def _listing(self, item_ids: Sequence[int], mode: Mode, marked: bool) -> list[Segment]:
+    def _listing(self, items: Sequence[Item], mode: Mode, marked: bool) -> list[Segment]:
         segments: list[Segment] = []
-        for index, item_id in enumerate(item_ids):
-            before, title = self.separator if index else "", self.titles[item_id]
-            segments += show_item(before, title, int(item_id), mode, self.fusion, marked=marked)
+        for index, item in enumerate(items):
+            before = self.separator if index else ""
+            segments += show_any(before, item, self.titles, mode, self.fusion, marked=marked)
         return segments
 
 

@@ -12,6 +12,7 @@ from llara_core.runtime.logs import LOGGER
 
 _GIB = 2**30
 _PATIENCE = timedelta(days=30)
+_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # instructions of x86 and of ARM, as PyTorch names them
 
 
 def seed_torch(seed: int) -> None:
@@ -55,7 +56,8 @@ def mixed_precision(field: str, precision: str) -> str:
     if precision == "float32":
         return "no"
     if not torch.cuda.is_available():
-        LOGGER.warning("%s: bfloat16 is slower than float32 on CPUs without matrix units for it (AMX)", field)
+        if not any(torch.cpu.get_capabilities().get(name) for name in _BFLOAT16):
+            LOGGER.warning("%s: bfloat16 is slower than float32 on this CPU, which has no instructions for it", field)
     elif not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ParamsError(f"{field} must be float32 on {torch.cuda.get_device_name()}, got {precision}")
     return "bf16"

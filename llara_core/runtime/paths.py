@@ -1,4 +1,7 @@
-"""Where stages find and leave their artifacts, relative to the repository's root; dvc.yaml names the same paths."""
+"""Where stages find and leave their artifacts, relative to the repository's root; dvc.yaml names the same paths.
+
+OUTSIDE is no stage's: what `llara ask-api` has paid for stays there whatever DVC does.
+"""
 
 from pathlib import Path
 
@@ -10,6 +13,7 @@ EMBEDDINGS = Path("data/embeddings/item_embeddings.parquet")
 ADAPTER = Path("data/adapter")
 PREDICTIONS = Path("data/predictions")
 EVALUATION = Path("data/evaluation")
+OUTSIDE = Path("data/outside")
 CURVES = Path("data/curves")
 PLOT_TEMPLATES = Path(".dvc/plots")
 PLOT_PAGE = Path("data/plots/page.html")

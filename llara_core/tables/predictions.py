@@ -156,6 +156,15 @@ def write_predictions(folder: Path, answered: Answered, made_from: Lineage) -> N
         write_answers(folder / f"{name}.parquet", predictions, asked.sets, {**made_from, "lists": asked.digest})
 
 
+def lineage_of_predictions(folder: Path) -> Lineage:
+    """Read what the predictions in `folder` were made from.
+
+    Raises:
+        ArtifactError: there are none, or the lists are damaged.
+    """
+    return read_table(folder / LISTS, _LISTS_SCHEMA)[1]
+
+
 def read_predictions(folder: Path) -> Answered:
     """Read what `write_predictions` wrote.
 

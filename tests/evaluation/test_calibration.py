@@ -120,3 +120,21 @@ def test_no_temperature_of_a_grid_is_better(seed: int, log_scale: float) -> None
     found = choose_temperature(scores, targets)
     grid = min(cross_entropy(10 ** (log_scale + step)) for step in np.linspace(-0.5, 3, 71))
     assert cross_entropy(found) <= grid + 1e-9
+
+
+def test_lists_of_several_sizes_share_a_temperature() -> None:
+    """What stands in columns that belong to no list doesn't count, however high it is."""
+    rng = np.random.default_rng(4)
+    sizes = rng.integers(2, 9, size=60)
+    listed = np.arange(8) < sizes[:, None]
+    scores = np.where(listed, rng.normal(size=(60, 8)) * 3, 1e6)
+    targets = np.where(listed, scores / 2 + rng.gumbel(size=scores.shape), -np.inf).argmax(axis=1)
+
+    def cross_entropy(temperature: float) -> float:
+        rows = [row[:size] / temperature for row, size in zip(scores, sizes, strict=True)]
+        return float(np.mean([np.log(np.exp(row).sum()) - row[i] for row, i in zip(rows, targets, strict=True)]))
+
+    found = choose_temperature(scores, targets, listed)
+    grid = found * np.exp(np.linspace(-0.5, 0.5, 101))
+    assert min(map(cross_entropy, grid)) == pytest.approx(cross_entropy(found), abs=1e-9)
+    assert cross_entropy(found) < min(cross_entropy(found * 0.9), cross_entropy(found * 1.1))

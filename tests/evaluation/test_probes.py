@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from llara_core.objectives.asking import Advance, Respondent, Tuned, best_of, ig
 from llara_core.params.params import Params
 from llara_core.params.projector import Fusion, FusionKind
 from llara_core.params.sections import FolderLlm, Probe
+from llara_core.prompting.segments import Item
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
 from tests.evaluation.stored import make_asked
@@ -165,6 +167,11 @@ class _LikesLargeNumbers(Respondent):
     def answer(self, sets: CandidateSets, advance: Advance = ignore) -> Predictions:
         self.asked = sets
         return best_of(sets.candidates, sets.candidates.astype(float), [str(item) for item in range(10)])
+
+    def score_lists(
+        self, histories: Sequence[Sequence[Item]], candidates: np.ndarray, advance: Advance = ignore
+    ) -> np.ndarray:
+        raise NotImplementedError
 
 
 def test_scores_of_candidates_in_another_order_come_back_in_the_stored_one() -> None:

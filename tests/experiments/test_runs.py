@@ -55,11 +55,35 @@ def test_arms_differ_in_their_own_overrides_alone(name: str) -> None:
         found, expected = _leaves(run.params.model_dump()), again if run.seed else base
         differing = {key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)}
         own = {name_of(text) for text in [*suite.arms[run.arm], *suite.arms[suite.baseline]]}
-        assert all(any(key == name or key.startswith(f"{name}.") for name in own) for key in differing), run.name
+        assert all(_names_any(own, key) for key in differing), run.name
         assert differing or run.arm == suite.baseline
         assert run.overrides[: len(suite.everywhere)] == tuple(suite.everywhere)
         assert run.overrides[-1] == f"seed={run.seed}"
         assert {stage.params["seed"] for stage in run.stages if "seed" in stage.params} == {run.seed}
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_dvc_is_given_what_was_checked_and_no_arm_s_override_is_idle(name: str) -> None:
+    """Of the file that `dvc exp run -S …` leaves: each stage's params, and what the arm has changed."""
+    suite = SUITES[name]
+    runs = _runs(name, suite, 1)
+    files = {run.arm: override(PATH, run.overrides, run.name) for run in runs}
+    base, restated = _leaves(files[suite.baseline][0]), {name_of(text) for text in suite.arms[suite.baseline]}
+    for run in runs:
+        plain, params = files[run.arm]
+        assert params == run.params
+        assert list(run.stages) == stages_of(PIPELINE, plain)
+        found, own = _leaves(plain), {name_of(text) for text in suite.arms[run.arm]}
+        differing = {key for key in found.keys() | base.keys() if found.get(key) != base.get(key)}
+        assert all(_names_any(own | restated, key) for key in differing), run.name
+        # A baseline may say what holds anyway.
+        if run.arm != suite.baseline:
+            assert all(any(_names_any({name}, key) for key in differing) for name in own - restated), run.name
+
+
+def _names_any(names: set[str], key: str) -> bool:
+    """Whether one of the names is the param's, or its section's."""
+    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def test_names_say_suite_arm_seed_and_content() -> None:

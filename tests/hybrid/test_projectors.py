@@ -1,18 +1,15 @@
 """Every kind of projector against its formula, one slot at a time; its scale, and what a slot may see."""
 
-import math
-
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
-from torch.nn.functional import layer_norm
 
 from llara_core.hybrid.projector import Projector, SlotTransformer, build_projector
 from llara_core.params.loading import describe_problems
 from llara_core.params.projector import Fusion
 from llara_core.params.projector import Projector as ProjectorParams
 from tests.factories import APPEND, GATE, PROJECTORS
+from tests.hybrid.by_hand import behavioural_tokens
 
 DIM, WIDTH = 4, 5
 MASK = torch.tensor([[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
@@ -28,53 +25,6 @@ def _build(kind: str, fusion: Fusion = APPEND, *, trained: bool = True) -> Proje
     return projector
 
 
-def _gelu(x: Tensor) -> Tensor:
-    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
-
-
-def _alone(projector: Projector, company: Tensor) -> Tensor:
-    """[H] the token of the last of a prompt's slots, given the vectors [T, D] of those up to it."""
-    weights = projector.state_dict()
-
-    def linear(name: str, x: Tensor) -> Tensor:
-        return weights[f"{name}.weight"] @ x + weights[f"{name}.bias"]
-
-    own = company[-1]
-    if isinstance(projector, SlotTransformer):
-        states = [linear("first", vector) for vector in company]
-        for place, block in enumerate(projector.blocks):
-            name, width, heads = f"blocks.{place}", len(states[0]), block.heads
-
-            def norm(part: str, x: Tensor, name: str = name) -> Tensor:
-                return layer_norm(x, x.shape, weights[f"{name}.{part}.weight"], weights[f"{name}.{part}.bias"])
-
-            mixed = [linear(f"{name}.query_key_value", norm("norm_before_attention", state)) for state in states]
-            after = []
-            for t, state in enumerate(states):
-                heard = []
-                for head in range(heads):
-                    part = slice(head * width // heads, (head + 1) * width // heads)
-                    query, keys, values = (
-                        [m[kind * width : (kind + 1) * width][part] for m in mixed[: t + 1]] for kind in range(3)
-                    )
-                    scores = torch.stack([query[t] @ key for key in keys]) / math.sqrt(width / heads)
-                    heard.append(sum(share * value for share, value in zip(scores.softmax(0), values, strict=True)))
-                state = state + linear(f"{name}.attended", torch.cat(heard))
-                inside = linear(f"{name}.up", norm("norm_before_mlp", state))
-                after.append(state + linear(f"{name}.down", _gelu(inside)))
-            states = after
-        token = linear("last", states[-1])
-    else:
-        names = [name.removesuffix(".weight") for name in weights if name.endswith("weight") and "gate" not in name]
-        token = own
-        for name in names[:-1]:
-            token = _gelu(linear(name, token))
-        token = linear(names[-1], token)
-    if projector.gate is not None:
-        token = token * 2 * linear("gate", own).sigmoid()
-    return token
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("fusion", [APPEND, GATE])
 @pytest.mark.parametrize("kind", PROJECTORS)
@@ -83,9 +33,9 @@ def test_tokens_are_those_of_a_loop_over_prompts_and_slots(kind: str, fusion: Fu
     vectors = torch.randn(int(MASK.sum()), DIM, generator=torch.Generator().manual_seed(1))
     found, place = projector.at_slots(vectors, MASK), 0
     for count in MASK.sum(dim=1).tolist():
-        for slot in range(count):
-            expected = _alone(projector, vectors[place : place + slot + 1])
-            torch.testing.assert_close(found[place + slot], expected, rtol=1e-4, atol=1e-5)
+        expected = behavioural_tokens(projector, list(vectors[place : place + count]))
+        for slot, token in enumerate(expected):
+            torch.testing.assert_close(found[place + slot], token, rtol=1e-4, atol=1e-5)
         place += count
     assert place == len(found)
 

@@ -16,6 +16,14 @@ class Mutant:
     new: str
 
 
+_BUDGET = "llara_core/outside_judge/budget.py"
+_PATIENCE = "llara_core/outside_judge/patience.py"
+_STORE = "llara_core/outside_judge/store.py"
+_ENDPOINT = "llara_core/outside_judge/endpoint.py"
+_REPLIES = "llara_core/outside_judge/replies.py"
+_LISTS_ASKED = "llara_core/outside_judge/lists.py"
+_SETTINGS = "llara_core/outside_judge/settings.py"
+_OUTSIDE = "llara_core/outside_judge/judging.py"
 _PLAN = "llara_core/objectives/prompt_plan.py"
 _CURRICULUM = "llara_core/objectives/curriculum.py"
 _STEPS = "llara_core/objectives/step_plan.py"
@@ -48,6 +56,22 @@ _PIPELINE = "llara_core/experiments/pipeline.py"
 _RECORDS = "llara_core/experiments/records.py"
 _PLAN_OF_RUNS = "llara_core/experiments/plan.py"
 _OUTCOME = "llara_core/experiments/outcome.py"
+_JOURNAL = "llara_core/experiments/journal.py"
+_JUDGED = "llara_core/reporting/judgement.py"
+_ROWS = "llara_core/reporting/tables.py"
+_ORIGIN = "llara_core/reporting/origin.py"
+_CELLS = "llara_core/reporting/table.py"
+_CURVES = "llara_core/reporting/curves.py"
+_CONCLUSION = "llara_core/reporting/conclusion.py"
+_CROSSOVER = "llara_core/reporting/crossover.py"
+_DIFFERING = "llara_core/reporting/param_differences.py"
+_ANCHORS = "llara_core/reporting/anchors.py"
+_PAGE = "llara_core/reporting/page.py"
+_FOLDER = "llara_core/reporting/writing.py"
+_SECTION = "llara_core/reporting/section.py"
+_OF_MODELS = "llara_core/reporting/evaluation.py"
+_LATEX = "llara_core/reporting/latex.py"
+_INLINE = "llara_core/plotting/inline.py"
 _OVERALL = "llara_core/evaluation/comparison_report.py"
 _SHAPES = "llara_core/planning/shapes.py"
 _TRAINED = "llara_core/planning/trained.py"
@@ -103,6 +127,15 @@ _POOLS = "llara_core/recommenders/pools.py"
 _HARD = "llara_core/evaluation/hard_lists.py"
 _LISTS = "llara_core/tables/asked_lists.py"
 _STAGE = "stages/candidates.py"
+_LEFT_OUT = "llara_core/objectives/stream/left_out.py"
+_SERVICE = "llara_core/recommending/service.py"
+_SCORES = "llara_core/recommending/scoring.py"
+_CALIBRATION = "llara_core/recommending/calibration.py"
+_TITLES = "llara_core/recommending/titles.py"
+_KEYS = "llara_core/recommending/title_keys.py"
+_TYPED = "llara_core/recommending/reading.py"
+_BATCH = "llara_core/recommending/batch.py"
+_HISTORY_ROWS = "llara_core/tables/histories.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -317,7 +350,10 @@ _TENSORS = [
     Mutant(_MODEL, "labels not shifted", "following = labels[:, 1:]", "following = labels[:, :-1]"),
     Mutant(_MODEL, "states one place late", "states[:, :-1][answers]", "states[:, 1:][answers]"),
     Mutant(_MODEL, "mean instead of sum", 'reduction="sum"', 'reduction="mean"'),
-    Mutant(_MODEL, "logits in half precision", "(states).float()", "(states)"),
+    Mutant(_MODEL, "logits in half precision", "torch.promote_types(logits.dtype, torch.float32)", "logits.dtype"),
+    Mutant(
+        _MODEL, "logits never in double precision", "torch.promote_types(logits.dtype, torch.float32)", "torch.float32"
+    ),
     Mutant(_BATCHING, "labels one place early", "start = len(prompt.input_ids)", "start = len(prompt.input_ids) - 1"),
     Mutant(
         _BATCHING, "the last answer token not learnt", "torch.tensor(answer)", "torch.tensor([*answer[:-1], IGNORED])"
@@ -334,7 +370,7 @@ _TENSORS = [
     Mutant(_PROJECTOR, "inputs scaled the wrong way", "layer.weight.div_(", "layer.weight.mul_("),
     Mutant(_PROJECTOR, "first bias left", "layer.bias.zero_()", "pass"),
     Mutant(_PROJECTOR, "last bias left", "self.last.bias.zero_()", "pass"),
-    Mutant(_QUESTIONS, "always template 0", "Question(template,", "Question(0,"),
+    Mutant(_QUESTIONS, "always template 0", "Question(template, history[", "Question(0, history["),
     Mutant(_QUESTIONS, "always hybrid", "asked.candidates, mode)", 'asked.candidates, "hybrid")'),
     Mutant(_QUESTIONS, "histories of neighbours", "zip(shown, sets", "zip(shown[::-1], sets"),
     Mutant(
@@ -343,7 +379,7 @@ _TENSORS = [
         "sets), params.split.history_length)",
         "sets), params.split.history_length + 1)",
     ),
-    Mutant(_QUESTIONS, "candidates sorted", "row.tolist()", "sorted(row.tolist())"),
+    Mutant(_QUESTIONS, "candidates sorted", "row.tolist(), int(target)", "sorted(row.tolist()), int(target)"),
     Mutant(_QUESTIONS, "padding shown as an item", "history[history != PADDING_ID]", "history"),
     Mutant(_ENCODING, "answers without an end", ", self.eos_id]", "]"),
     Mutant(
@@ -565,6 +601,33 @@ _VARIANTS = [
     ),
     Mutant(_PROJECTOR, "depth ignored", "projector.hidden, llm_dim, projector.depth)", "projector.hidden, llm_dim)"),
     Mutant(_PROJECTOR, "no residual path", "states = states + self.attended", "states = self.attended"),
+    Mutant(_PROJECTOR, "no residual path of a block's perceptron", "return states + self.down(", "return self.down("),
+    Mutant(_PROJECTOR, "keys for queries", "query, key, value = mixed", "key, query, value = mixed"),
+    Mutant(
+        _PROJECTOR, "one norm for both branches", "self.up(self.norm_before_mlp(", "self.up(self.norm_before_attention("
+    ),
+    Mutant(_PROJECTOR, "as many heads as features of one", "(3, self.heads, -1)", "(3, -1, self.heads)"),
+    Mutant(_PROJECTOR, "attention without scaling", "is_causal=True)", "is_causal=True, scale=1.0)"),
+    Mutant(
+        _PROJECTOR,
+        "GELU by its approximation",
+        "gelu(self.up(self.norm_before_mlp(states)))",
+        "gelu(self.up(self.norm_before_mlp(states)), approximate='tanh')",
+    ),
+    Mutant(
+        _PROJECTOR,
+        "slots padded in front",
+        "torch.arange(int(counts.max()), device=counts.device) < counts",
+        "torch.arange(int(counts.max()), device=counts.device) >= counts.max() - counts",
+    ),
+    Mutant(
+        _PROJECTOR,
+        "half of a gated token's gradient",
+        "self.gate(embeddings).sigmoid() * tokens",
+        "self.gate(embeddings).sigmoid() * (tokens + tokens.detach()) / 2",
+    ),
+    Mutant(_SPLICE, "added twice", "token_embeddings + splice", "token_embeddings + 2 * splice"),
+    Mutant(_LORA, "A scaled twice", "grad_inner.T @ rows", "ctx.scale * grad_inner.T @ rows"),
     Mutant(_MODEL, "gate replaces", '("add", "gate")', '("add",)'),
     Mutant(_RATES, "the head learns while the projector does", "in (lora, *others)", "in (lora,)"),
     Mutant(_READER, "asked as if appended", "writer.titles, tuned.writer.fusion", 'writer.titles, "append"'),
@@ -618,7 +681,8 @@ _VARIANTS = [
 ]
 
 _READING = [
-    Mutant(_HISTORIES, "a slot of another item", "[item], int(item), mode", "[item], int(items[0]), mode"),
+    Mutant(_HISTORIES, "the first item throughout", 'show_any("", item', 'show_any("", items[0]'),
+    Mutant(_SEGMENTS, "a slot of another item", "titles[item], int(item), mode", "titles[item], 1, mode"),
     Mutant(_HEAD, "a score for padding", "scores[..., 0] = -torch.inf", "pass"),
     Mutant(_HEAD, "features left at their size", "(features - centre) / scale", "features - centre"),
     Mutant(_HEAD, "no intercept", "self.bias.copy_(middle - centre @ weights)", "self.bias.zero_()"),
@@ -789,7 +853,7 @@ _POINTING = [
     Mutant(_CHOOSER, "penalty ignored", "self.recipe.ridge.penalty", "1e-3"),
     Mutant(_CHOOSER, "the maps at LoRA's rate", "self.recipe.head_lr", "self.recipe.lr"),
     Mutant(_CHOOSER, "ties count for the target", "(scores >= own).sum(dim=1) == 1", "(scores > own).sum(dim=1) == 0"),
-    Mutant(_CHOOSING, "another template", "tuned.params.template", "0"),
+    Mutant(_CHOOSING, "another template", "shown[example], tuned.params.template", "shown[example], 0"),
     Mutant(_CHOOSING, "histories of neighbours", "shown[example]", "shown[example[::-1]]"),
     Mutant(
         _CHOOSING, "scores in the order of length", "scores[part] = found", "scores[start : start + len(part)] = found"
@@ -992,10 +1056,247 @@ _PLANNING = [
     Mutant(_ADVICE, "too much is taken", "if peak <= room:", "if peak <= room / 2:"),
 ]
 
+_ASKED_OUTSIDE = [
+    Mutant(
+        _BUDGET, "a request too many", "self.requests >= self._most_requests", "self.requests > self._most_requests"
+    ),
+    Mutant(_BUDGET, "what is on its way is forgotten", "self.tokens + self._reserved + tokens", "self.tokens + tokens"),
+    Mutant(_BUDGET, "nobody waits", "if not self._on_their_way:", "if True:"),
+    Mutant(_BUDGET, "reservations stay", "self._reserved -= reserved", "pass"),
+    Mutant(_BUDGET, "the reservation is spent", "self.tokens += spent", "self.tokens += reserved"),
+    Mutant(_PATIENCE, "equal pauses", "_FIRST_PAUSE * 2 **", "_FIRST_PAUSE * 1 **"),
+    Mutant(_PATIENCE, "the endpoint's pause ignored", "pause = failure.wait or", "pause ="),
+    Mutant(_PATIENCE, "an answer ends no row of failures", "self._in_a_row = 0\n", "pass\n"),
+    Mutant(_PATIENCE, "each failure of many at once counts", "if sent_in == self._round:", "if True:"),
+    Mutant(_PATIENCE, "one attempt too many", "if self._in_a_row >= ATTEMPTS:", "if self._in_a_row > ATTEMPTS:"),
+    Mutant(_PATIENCE, "lost replies are free", "spent = most_tokens if failure.may_cost else 0", "spent = 0"),
+    Mutant(_PATIENCE, "uncounted replies are free", "most_tokens if reply.tokens is None", "0 if reply.tokens is None"),
+    Mutant(_PATIENCE, "what can't be mended is asked again", "if not failure.may_help:", "if False:"),
+    Mutant(_PATIENCE, "its own pace ends a prompt", "failures += not failure.is_limit", "failures += 1"),
+    Mutant(_STORE, "torn lines stay", "os.truncate(self.path, whole)", "pass"),
+    Mutant(_STORE, "half a line on a full disk", "os.ftruncate(file.fileno(), size)", "pass"),
+    Mutant(_STORE, "answers under the prompt of others", "key = self._settings.key_of(prompt)", 'key = "key"'),
+    Mutant(_STORE, "files of others are taken", "if _parse(head) != expected:", "if False:"),
+    Mutant(
+        _STORE, "what others add meanwhile is asked again", "self._read() if self.path.is_file() else {}  #", "{}  #"
+    ),
+    Mutant(_ENDPOINT, "an empty account is asked again", "code not in _OUT_OF_MONEY", "True"),
+    Mutant(_ENDPOINT, "redirections are followed", "follow_redirects=False", "follow_redirects=True"),
+    Mutant(_ENDPOINT, "the client asks again unseen", "max_retries=0", "max_retries=2"),
+    Mutant(_ENDPOINT, "short words are taken for the key", "if len(self._key) >= _SHORTEST_SECRET else text", ""),
+    Mutant(_ENDPOINT, "milliseconds are seconds", '("retry-after-ms", 1e-3)', '("retry-after-ms", 1.0)'),
+    Mutant(_ENDPOINT, "drops are waited for", "if time.monotonic() > end:", "if False:"),
+    Mutant(
+        _REPLIES, "the key in an answer", "answer=hide(first.message.content or", "answer=(first.message.content or"
+    ),
+    Mutant(_REPLIES, "cut answers are whole", "return self.finish != LENGTH", "return True"),
+    Mutant(
+        _LISTS_ASKED,
+        "a user's draws together",
+        "np.lexsort((rank[example], stored.draws))",
+        "np.lexsort((stored.draws, rank[example]))",
+    ),
+    Mutant(_LISTS_ASKED, "asked in the order of the table", "np.searchsorted(rows, order)", "np.arange(len(rows))"),
+    Mutant(_LISTS_ASKED, "characters are bytes", 'len(message["content"].encode())', 'len(message["content"])'),
+    Mutant(_LISTS_ASKED, "replies cost nothing", "_FRAME_TOKENS + settings.reply_tokens", "_FRAME_TOKENS"),
+    Mutant(_SETTINGS, "the same key for all settings", "{self.digest}\\0{prompt}", "{prompt}"),
+    Mutant(_SETTINGS, "the key goes unencrypted", 'if parts.scheme == "http" and not _is_near(host):', "if False:"),
+    Mutant(_OUTSIDE, "rows of other lists", "theirs.select(found).digest != ours.digest", "False"),
+    Mutant(
+        _OUTSIDE, "rows in another order", "predictions.select(found) for", "predictions.select(np.sort(found)) for"
+    ),
+    Mutant(_OUTSIDE, "all answers are whole", "is_whole=reply.is_whole", "is_whole=True"),
+    Mutant(_MATCHING, "all are named inside", "WHOLE if is_whole and self.is_title(answer) else INSIDE", "INSIDE"),
+]
+
+_REPORTED = [
+    Mutant(
+        _COMPARED,
+        "each pair its own parts",
+        "_slices(*couple, asked, seed, n_resamples)",
+        "_slices(*couple, couple[0].asked, seed, n_resamples)",
+    ),
+    Mutant(_JOURNAL, "failures for ever", 'known.status == "failed"', "False"),
+    Mutant(_JOURNAL, "seconds are forgotten", 'known.status == "failed"', "True"),
+    Mutant(_JUDGED, "failed arms are not run", 'return "failed"', 'return "has no run yet"'),
+    Mutant(
+        _JUDGED,
+        "seeds of other lists in one arm",
+        "        require_same_lists(answers[0].asked, other.asked, (runs[0].name, run.name))",
+        "        pass",
+    ),
+    Mutant(_JUDGED, "parts by an arm's own counts", "asked if asked and arm in paired else found.asked", "found.asked"),
+    Mutant(_JUDGED, "recommender − arm", "report([variant, recommender]", "report([recommender, variant]"),
+    Mutant(
+        _ROWS,
+        "plain p for Holm's",
+        '"p_holm": pair.p_holm if pair else None',
+        '"p_holm": difference.p if difference else None',
+    ),
+    Mutant(
+        _ORIGIN,
+        "failed runs are dropped",
+        '        for run in suite.runs\n    ]\n    columns = [\n        Column("run"',
+        '        for run in suite.runs\n        if run.status == "done"\n    ]\n    columns = [\n        Column("run"',
+    ),
+    Mutant(_ROWS, "a mean of what is known", "not values or None in values", "not values"),
+    Mutant(
+        _CELLS,
+        "the CSV has the page's digits",
+        "repr(value) if isinstance(value, float)",
+        'format(value, ".4f") if isinstance(value, float)',
+    ),
+    Mutant(_CELLS, "a rounded 0 below 0", "if not any(digit", "if False and not any(digit"),
+    Mutant(_CURVES, "seconds of one example a step", "batch = run.examples / len(speeds)", "batch = 1"),
+    Mutant(_CURVES, "the first seed's share", "own = [run for run in runs if run.arm == arm]", "own = list(runs)"),
+    Mutant(_CONCLUSION, "two seeds are a recipe", "_FEWEST_SEEDS = 3", "_FEWEST_SEEDS = 2"),
+    Mutant(
+        _CONCLUSION,
+        "worse is better",
+        'how = "better" if verdict == "first" else "worse"',
+        'how = "worse" if verdict == "first" else "better"',
+    ),
+    Mutant(
+        _CONCLUSION,
+        "what failed isn't said",
+        "for name, how in scope.left_out.items()]",
+        "for name, how in list(scope.left_out.items())[:0]]",
+    ),
+    Mutant(_CROSSOVER, "means cross", "found.low is not None and found.low > 0", "found.mean > 0"),
+    Mutant(_CROSSOVER, "one side is enough", "if above and below:", "if above or below:"),
+    Mutant(
+        _DIFFERING, "whatever differs is explained", "if not any(name == one or", "if not any(True or name == one or"
+    ),
+    Mutant(
+        _DIFFERING,
+        "a missing param isn't different",
+        "{repr(params.get(name)) for params",
+        "{repr(params[name]) for params",
+    ),
+    Mutant(
+        _ANCHORS, "an interval of everything", "if anchor.hits is not None and anchor.lists is not None:", "if True:"
+    ),
+    Mutant(_PAGE, "names are markup", "autoescape=True", "autoescape=False"),
+    Mutant(_FOLDER, "any folder is replaced", "    require_own_folder(folder)\n    files", "    files"),
+    Mutant(
+        _SECTION,
+        "missing seeds aren't said",
+        "if lost := [run for run in suite.runs if run.arm == arm and run.answers is None]:",
+        "if lost := []:",
+    ),
+    Mutant(_OF_MODELS, "the best is the baseline", "_BASELINE if _BASELINE in names else names[0]", "names[0]"),
+    Mutant(_LATEX, "an option of a line break", 'if cell.startswith("[")', "if False"),
+    Mutant(
+        _INLINE, "a title is markup", "*[figure.key] * 3, figure.title,", "*[figure.key] * 3, Markup(figure.title),"
+    ),
+    Mutant(_INLINE, "ids may meet", ' or " id=" in drawn', ""),
+]
+
+_RECOMMENDING = [
+    Mutant(_SERVICE, "the whole history read", "request.history[-self.models.history_length :]", "request.history"),
+    Mutant(
+        _SERVICE, "the history recommended again", "(*request.history, *request.seen) if not", "request.seen if not"
+    ),
+    Mutant(_SERVICE, "what was seen recommended", "(*request.history, *request.seen) if not", "request.history if not"),
+    Mutant(_SERVICE, "the worst first", "np.argsort(-scores, kind", "np.argsort(scores, kind"),
+    Mutant(
+        _SERVICE,
+        "probabilities among the first alone",
+        "list_probabilities(scores[None],",
+        "list_probabilities(scores[None, places],",
+    ),
+    Mutant(
+        _SERVICE, "lists by the catalogue's temperatures", "temperatures(kind)[name]", 'temperatures("catalogue")[name]'
+    ),
+    Mutant(
+        _SERVICE, "the recommender's last items proposed", "np.argsort(-scores[unseen]", "np.argsort(scores[unseen]"
+    ),
+    Mutant(_SERVICE, "a lock of its own for each", "        other._lock = self._lock", "        pass"),
+    Mutant(_SERVICE, "equal candidates taken", "max(2, len(listed))", "2"),
+    Mutant(
+        _CHOOSING, "free questions by another template", "candidates, self._tuned.params.template)", "candidates, 0)"
+    ),
+    Mutant(_RESPONDENT, "free questions by another template", "candidates, tuned.params.template)", "candidates, 0)"),
+    Mutant(_QUESTIONS, "free candidates sorted", "history, row.tolist()", "history, sorted(row.tolist())"),
+    Mutant(
+        _SEGMENTS, "titles outside the catalogue with tokens", 'PADDING_ID, "text", fusion', "PADDING_ID, mode, fusion"
+    ),
+    Mutant(_SCORES, "weights exchanged", "theirs[None], self.weight)", "theirs[None], 1 - self.weight)"),
+    Mutant(
+        _SCORES, "the latest item first", "row[len(row) - len(items) :] = items", "row[-len(items) :] = items[::-1]"
+    ),
+    Mutant(
+        _SCORES,
+        "the wrong item left out of the recommender's history",
+        "history[:place] + history[place + 1 :]",
+        "history[: place + 1] + history[place + 2 :]",
+    ),
+    Mutant(
+        _SCORES, "scores of another pool", "found[place] = row[asked[place].pool]", "found[place] = row[asked[0].pool]"
+    ),
+    Mutant(_LEFT_OUT, "a part sees all of the history", "visible[start:end, shared:start] = False", "pass"),
+    Mutant(
+        _LEFT_OUT,
+        "positions go on behind the history",
+        "positions += range(shared, len(tokens))",
+        "positions += range(len(positions), len(positions) + len(tokens) - shared)",
+    ),
+    Mutant(_LEFT_OUT, "slots of other items shared", "if pair[0] != pair[1]", "if pair[0][0] != pair[1][0]"),
+    Mutant(
+        _CALIBRATION,
+        "what was seen in the catalogue",
+        "np.setdiff1d(np.arange(1, models.n_items + 1), before(row))",
+        "np.arange(1, models.n_items + 1)",
+    ),
+    Mutant(
+        _CALIBRATION,
+        "temperatures exchanged",
+        "lists=fitted[0], catalogue=fitted[1]",
+        "lists=fitted[1], catalogue=fitted[0]",
+    ),
+    Mutant(
+        _CALIBRATION,
+        "the first users alone",
+        "np.linspace(0, len(ids) - 1, n_examples).round().astype(int)",
+        "np.arange(n_examples)",
+    ),
+    Mutant(_TITLES, "a sequel is a typo", "if numerals(key) != numerals(words):", "if False:"),
+    Mutant(
+        _TITLES,
+        "the first of several guessed",
+        "if len(same) == 1 else self._ask(typed, same)",
+        "if same else self._ask(typed, same)",
+    ),
+    Mutant(_TITLES, "the year ignored", "if year is not None:", "if False:"),
+    Mutant(_TITLES, "another year guessed", "if not fitting and self._years[same[0]] is not None:", "if False:"),
+    Mutant(_TITLES, "one word may begin a title", 'if " " in words and len(', "if len("),
+    Mutant(_TITLES, "the nearer of two guessed", "< _MARGIN for", "< 0 for"),
+    Mutant(_KEYS, "accents kept", "if not unicodedata.combining(char)", "if char"),
+    Mutant(_KEYS, "articles kept in front", '_FIRST_ARTICLE.sub("", _LAST_ARTICLE', '("{}".format)(_LAST_ARTICLE'),
+    Mutant(
+        _TYPED,
+        "the first question alone",
+        "raise AmbiguousTitleError(where, questions)",
+        "raise AmbiguousTitleError(where, questions[:1])",
+    ),
+    Mutant(_TYPED, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
+    Mutant(_BATCH, "damaged pieces taken", "if kept_rankings(path, made_from) is None]", "if not path.exists()]"),
+    Mutant(_HISTORY_ROWS, "empty histories taken", "        if not items:", "        if items is None:"),
+    Mutant(
+        _HISTORY_ROWS,
+        "ids needn't be unique",
+        "(first := seen.setdefault(value, row)) != row",
+        "(first := seen.setdefault(value, row)) > row",
+    ),
+]
+
 MUTANTS = [
     *_PLANNING,
+    *_ASKED_OUTSIDE,
+    *_RECOMMENDING,
     *_PLOTTING,
     *_SUITES,
+    *_REPORTED,
     *_EXAMPLES,
     *_OPTIMISATION,
     *_CHOICE,

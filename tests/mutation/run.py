@@ -23,6 +23,11 @@ _PLANS = [
     "tests/finetuning/test_tuning.py",
 ]
 TESTS = {  # the fast tests that must notice a change in a file or room
+    "llara_core/prompting/segments.py": [
+        "tests/prompting",
+        "tests/finetuning/test_planned_prompts.py",
+        "tests/recommending/test_service.py",
+    ],
     "llara_core/prompting": ["tests/prompting", "tests/finetuning/test_planned_prompts.py"],
     "llara_core/objectives/curriculum.py": ["tests/objectives/test_curriculum.py"],
     "llara_core/objectives/prompt_plan.py": _PLANS,
@@ -33,7 +38,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     ],
     "llara_core/objectives/answer/prompts.py": _PLANS,
     "llara_core/objectives/answer": ["tests/objectives/answer", "tests/evaluation"],
+    "llara_core/objectives/choice/respondent.py": ["tests/objectives/choice", "tests/recommending/test_whole.py"],
     "llara_core/objectives/choice": ["tests/objectives/choice"],
+    "llara_core/objectives/stream/left_out.py": ["tests/objectives/stream/test_left_out.py"],
     "llara_core/objectives/stream": ["tests/objectives/stream"],
     "llara_core/objectives": ["tests/objectives", "tests/finetuning"],
     "llara_core/finetuning/watch.py": [
@@ -47,8 +54,14 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     ],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/planning": ["tests/planning"],
-    "llara_core/hybrid/projector.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/projector.py": [
+        "tests/hybrid",
+        "tests/objectives/test_gradients.py",
+        "tests/objectives/test_variants.py",
+    ],
+    "llara_core/hybrid/model.py": ["tests/hybrid", "tests/objectives/test_gradients.py"],
     "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/questions.py": ["tests/hybrid/test_questions.py", "tests/recommending/test_whole.py"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/objectives/catalogue.py": [
         "tests/objectives/stream/test_respondent.py",
@@ -60,7 +73,10 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/evaluation/test_whole.py",
         "tests/evaluation/test_probes.py",
     ],
-    "llara_core/objectives/answer/respondent.py": ["tests/evaluation/test_whole.py"],
+    "llara_core/objectives/answer/respondent.py": [
+        "tests/evaluation/test_whole.py",
+        "tests/recommending/test_whole.py",
+    ],
     "llara_core/evaluation/artifacts.py": [
         "tests/evaluation/test_whole.py",
         "tests/objectives/stream/test_whole.py",
@@ -72,14 +88,26 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/evaluation/per_list.py": ["tests/evaluation/test_per_list.py"],
     "llara_core/evaluation/report.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/plots.py": ["tests/evaluation/test_plots.py"],
+    "llara_core/outside_judge/budget.py": ["tests/outside_judge/test_budget.py"],
+    "llara_core/outside_judge/patience.py": ["tests/outside_judge/test_patience.py"],
+    "llara_core/outside_judge/store.py": ["tests/outside_judge/test_store.py"],
+    "llara_core/outside_judge/lists.py": ["tests/outside_judge/test_lists.py"],
+    "llara_core/outside_judge/judging.py": ["tests/outside_judge/test_judging.py"],
+    "llara_core/outside_judge/replies.py": [
+        "tests/outside_judge/test_judging.py",
+        "tests/outside_judge/test_endpoint.py",
+    ],
+    "llara_core/outside_judge": ["tests/outside_judge/test_endpoint.py"],
     "llara_core/plotting": ["tests/plotting"],
     ".dvc/plots": ["tests/plotting"],
     "llara_core/evaluation/remarks.py": ["tests/evaluation/test_report.py"],
     "llara_core/evaluation/significance.py": ["tests/evaluation/test_comparison.py"],
     "llara_core/evaluation/comparison.py": ["tests/evaluation/test_comparison.py", "tests/experiments/test_outcome.py"],
+    "llara_core/reporting": ["tests/reporting"],
     "llara_core/evaluation/comparison_report.py": [
         "tests/evaluation/test_comparison.py",
         "tests/experiments/test_outcome.py",
+        "tests/reporting/test_judgement.py",
     ],
     "llara_core/evaluation/hard_lists.py": ["tests/evaluation/test_hard_lists.py"],
     "llara_core/experiments": ["tests/experiments"],
@@ -94,6 +122,16 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/evaluation/test_blending.py",
         "tests/evaluation/test_whole.py",
     ],
+    "llara_core/recommending/batch.py": [
+        "tests/recommending/test_batch.py::test_many_are_answered_as_one_by_one",
+        "tests/recommending/test_batch.py::test_a_killed_run_goes_on_to_the_same_bytes",
+    ],
+    "llara_core/recommending/title_keys.py": ["tests/recommending/test_titles.py"],
+    "llara_core/recommending/titles.py": ["tests/recommending/test_titles.py"],
+    "llara_core/recommending/reading.py": ["tests/recommending/test_reading.py"],
+    "llara_core/recommending/calibration.py": ["tests/recommending/test_calibration.py"],
+    "llara_core/recommending": ["tests/recommending/test_service.py", "tests/recommending/test_whole.py"],
+    "llara_core/tables/histories.py": ["tests/recommending/test_reading.py"],
     "llara_core/tables": ["tests/tables"],
     "llara_core/runtime": ["tests/runtime"],
     "llara_core/runtime/program.py": ["tests/stages/test_command.py"],
@@ -185,7 +223,7 @@ def _fork(run: _Running) -> int:
     folder = Path(run.folder.name)
     _copy_tree(folder)
     if run.mutant is None:
-        rooms = ("prompting", "objectives", "finetuning", "hybrid", "evaluation", "plotting")
+        rooms = ("prompting", "objectives", "finetuning", "hybrid", "evaluation", "outside_judge", "plotting")
         tests = [f"tests/{room}" for room in rooms]
         tests += ["tests/sequences/test_candidates.py", "tests/recommenders/test_pools.py"]
         tests += ["tests/tables/test_asked_lists.py", "tests/stages/test_candidates.py"]

@@ -7,17 +7,7 @@ from llara_core.objectives.curriculum import hybrid_examples, hybrid_probability
 from llara_core.params.loading import describe_problems
 from tests.factories import make_curriculum
 from tests.finetuning.runs import make_plan, read_back
-
-SCHEDULES = {
-    "linear": {},
-    "cosine": {},
-    "reverse": {},
-    "hybrid_only": {},
-    "text_only": {},
-    "step": {"text": 0.5},
-    "power": {"exponent": 2.0},
-    "two_stage": {"text": 0.25, "projector": 0.5},
-}
+from tests.objectives.realised import COURSES, SCHEDULES, interval, make_schedule
 
 
 @pytest.mark.parametrize(
@@ -57,15 +47,18 @@ def test_in_no_other_schedule_it_does(schedule: str) -> None:
     assert not any(trains_projector_alone(curriculum, step, 8) for step in range(1, 9))
 
 
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("drawn_per", ["batch", "example"])
-def test_draws_follow_the_schedule_and_end_hybrid(drawn_per: str) -> None:
-    curriculum = make_curriculum("linear", drawn_per)
-    drawn = np.array(
-        [hybrid_examples(curriculum, step, 2000, 3, seed=5) for step in (*range(1, 501), *range(1501, 2001))]
-    )
-    assert abs(drawn[:500].mean() - 0.125) < 0.05
-    assert abs(drawn[-500:].mean() - 0.875) < 0.05
-    assert drawn[-1].all()
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_as_many_are_hybrid_as_the_probabilities_say(schedule: str, drawn_per: str, seed: int) -> None:
+    """In every tenth of a training, and in all of it."""
+    n_steps, batch = 2000, 3
+    curriculum, course = make_schedule(schedule, drawn_per), COURSES[schedule]
+    drawn = np.array([hybrid_examples(curriculum, step, n_steps, batch, seed) for step in range(1, n_steps + 1)])
+    own = drawn[:, : 1 if drawn_per == "batch" else batch]
+    for part in (slice(0, n_steps), *(slice(start, start + 200) for start in range(0, n_steps, 200))):
+        least, most = interval([course(step + 1, n_steps) for step in range(n_steps)[part] for _ in own[0]])
+        assert least <= own[part].sum() <= most, (part, least, most)
 
 
 def test_a_batch_is_of_one_mode_or_of_each_example_s_own() -> None:

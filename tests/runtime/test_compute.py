@@ -37,10 +37,15 @@ def test_precision_is_named_to_accelerate(monkeypatch: pytest.MonkeyPatch, caplo
     assert mixed_precision("train.precision", "float32") == "no"
     assert not caplog.messages
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = {"avx2": True, "avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
     with caplog.at_level("WARNING", "llara"):
         assert mixed_precision("train.precision", "bfloat16") == "bf16"
+        assert not caplog.messages
+        found["avx512_bf16"] = False
+        assert mixed_precision("train.precision", "bfloat16") == "bf16"
     assert caplog.messages == [
-        "train.precision: bfloat16 is slower than float32 on CPUs without matrix units for it (AMX)"
+        "train.precision: bfloat16 is slower than float32 on this CPU, which has no instructions for it"
     ]
 
 

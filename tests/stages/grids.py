@@ -27,14 +27,14 @@ class Repository:
             os.environ | {"PATH": path, "COLUMNS": "200", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | self.extra
         )
 
-    @property
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "stages.experiments"]
-
     def run(self, *arguments: str, status: int = 0) -> str:
         """Return all that the command prints."""
+        return self.call("stages.experiments", *arguments, status=status)
+
+    def call(self, module: str, *arguments: str, status: int = 0) -> str:
+        """Return all that a module prints."""
         done = subprocess.run(
-            [*self.command, *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -48,7 +48,7 @@ class Repository:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the command, and go on."""
         return subprocess.Popen(
-            [*self.command, *arguments],
+            [sys.executable, "-m", "stages.experiments", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.DEVNULL,

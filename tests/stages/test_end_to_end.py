@@ -151,6 +151,15 @@ def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("reproduced")
+def test_the_trained_model_recommends(run: Run) -> None:
+    found = json.loads(run(sys.executable, "-m", "llara", "recommend", "toy story", "Heat (1995)", "--json").stdout)
+    assert [entry["title"] for entry in found["history"]] == ["Toy Story", "Heat"]
+    assert found["ranked"] == {"kind": "catalogue", "n_items": 1680}
+    assert set(found["rankings"]) == {"llara", "recommender", "llara_with_recommender"}
+    assert {len(ranked) for ranked in found["rankings"].values()} == {10}
+
+
+@pytest.mark.usefixtures("reproduced")
 def test_pictures_stand_beside_what_they_show(repository: Path) -> None:
     folder = repository / "data/evaluation"
     tables = {path.stem for path in folder.glob("*.csv")}

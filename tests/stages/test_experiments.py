@@ -1,15 +1,21 @@
-"""A suite of two arms and two seeds under real DVC, with a tiny Llama on a tiny log: killed, repeated, compared."""
+"""A suite of two arms and two seeds under real DVC, with a tiny Llama on a tiny log: killed, repeated, reported."""
 
+import csv
+import json
 import re
 import shutil
 import signal
 from glob import glob
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT
+from tests.reporting.browser import NO_CHROMIUM, chromium, open_page
+from tests.reporting.reading import Page, read_page
 from tests.stages.grids import Repository, wait_until
 
 LEFT_OUT = shutil.ignore_patterns(
@@ -57,8 +63,9 @@ def _shrink(path: Path, log: Path, llama: Path) -> None:
     yaml.dump(params, path)
 
 
-@pytest.fixture
-def repository(tmp_path: Path, llama_folder: Path) -> Repository:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> Repository:
+    tmp_path = tmp_path_factory.mktemp("suite")
     folder = tmp_path / "repository"
     shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
     _write_log(tmp_path / "log.csv")
@@ -106,3 +113,72 @@ def test_two_arms_and_two_seeds_survive_a_kill_and_are_compared(repository: Repo
     assert ": started" not in again
     assert "4 of 4 runs are done already" in again
     assert repository.experiments() == found
+
+
+@pytest.fixture(scope="module")
+def report(repository: Repository) -> Path:
+    """The page of the suite, all of whose runs are finished by now."""
+    repository.run("courses", "--seeds", "2")
+    repository.call("stages.report", "courses")
+    return repository.folder / "report" / "index.html"
+
+
+def _hits(repository: Repository, model: str) -> dict[str, np.ndarray]:
+    """[S, R] whether the target has the best score, by arm: straight from the files of the experiments."""
+    found: dict[str, list[np.ndarray]] = {}
+    for name, commit in sorted(repository.experiments().items()):
+        lock = YAML(typ="safe").load(repository.git("show", f"{commit}:dvc.lock"))
+        digest = next(out["md5"] for out in lock["stages"]["evaluate"]["outs"] if out["path"] == "data/predictions")
+        cached = repository.folder / ".dvc" / "cache" / "files" / "md5"
+        files = json.loads((cached / digest[:2] / digest[2:]).read_text())
+        paths = {file["relpath"]: cached / file["md5"][:2] / file["md5"][2:] for file in files}
+        ranks = pq.read_table(paths[f"{model}.parquet"], columns=["target_rank"])["target_rank"].to_numpy()
+        found.setdefault(name.split("-")[1], []).append(ranks == 1)
+    return {arm: np.stack(seeds).astype(float) for arm, seeds in found.items()}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_has_the_figures_of_the_predictions(repository: Repository, report: Path) -> None:
+    page, folder = read_page(report.read_text()), report.parent / "courses"
+    hits, beside = _hits(repository, "llara"), _hits(repository, "recommender")
+    _require_figures(page, hits)
+    arms = {row["arm"]: row for row in _rows(folder / "arms.csv")}
+    difference = hits["text"].mean() - hits["linear"].mean()
+    assert float(arms["text"]["difference"]) == pytest.approx(difference, abs=1e-12)
+    assert [float(mean) for mean in arms["text"]["seed_means"].split()] == pytest.approx(hits["text"].mean(axis=1))
+    whole = {
+        row["arm"]: float(row["difference"])
+        for row in _rows(folder / "beside_recommender.csv")
+        if row["target_n_train"] == "all"
+    }
+    assert whole == pytest.approx({arm: hits[arm].mean() - beside[arm].mean() for arm in hits}, abs=1e-12)
+    # 32 examples in steps of 4, for two arms and two seeds.
+    steps = _rows(folder / "curves.csv")
+    assert len(steps) == 2 * 2 * 8
+    assert {row["hybrid_probability"] for row in steps if row["arm"] == "text"} == {"0.0"}
+    assert page.tables["courses/params.csv"][1:] == [["linear", "linear"], ["text", "text_only"]]
+    assert {row["examples"] for row in _rows(folder / "costs.csv")} == {"32.0"}
+    digests = _rows(folder / "digests.csv")
+    assert len(digests) == 4
+    assert len({row["lists"] for row in digests}) == 1
+    assert len({row["adapter"] for row in digests}) == 4
+
+
+def _require_figures(page: Page, hits: dict[str, np.ndarray]) -> None:
+    """The table's own numbers, with four digits."""
+    rows = {row[0]: row for row in page.tables["courses/arms.csv"][1:]}
+    assert {arm: row[1] for arm, row in rows.items()} == {arm: f"{hits[arm].mean():.4f}" for arm in ("linear", "text")}
+    difference = hits["text"].mean() - hits["linear"].mean()
+    assert rows["text"][3] == f"{difference:+.4f}".replace("-", "−")
+
+
+@pytest.mark.skipif(chromium() is None, reason=NO_CHROMIUM)
+def test_the_report_opens_in_a_browser_without_a_network(repository: Repository, report: Path, tmp_path: Path) -> None:
+    opened = open_page(report.parent, report.name, tmp_path)
+    assert opened.requests == ["/index.html"]
+    assert not opened.said
+    _require_figures(read_page(opened.dom), _hits(repository, "llara"))

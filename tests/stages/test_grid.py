@@ -2,120 +2,19 @@
 
 import os
 import re
-import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.stages.grids import Repository, wait_until
-
-WORK = '''
-"""Stages without any learning: `train` fails with one schedule, `evaluate` hits as often as the schedule says."""
-import os, sys, time
-from pathlib import Path
-from ruamel.yaml import YAML
-
-stage, params = sys.argv[1], YAML(typ="safe").load(Path("params.yaml").read_text())
-schedule = params["curriculum"]["schedule"]
-with Path(os.environ["JOURNAL"]).open("a") as journal:
-    print(stage, schedule, params["seed"], file=journal, flush=True)
-Path("data").mkdir(exist_ok=True)
-if stage == "prepare":
-    Path("data/prepared.txt").write_text(str(params["seed"]))
-elif stage == "train":
-    if schedule == "reverse":
-        sys.exit("no luck with this schedule")
-    if os.environ.get("HOLD") == f"{schedule} {params['seed']}":
-        time.sleep(float(os.environ["SECONDS"]))
-    Path("data/trained.txt").write_text(schedule)
-else:
-    import numpy as np
-    from llara_core.tables.candidates import CandidateSets
-    from llara_core.tables.predictions import SCORED, Answered, Asked, Predictions, write_predictions
-    n, users = 40, np.arange(40) + int(params["split"]["validation"] > 0.4)
-    ids = np.tile(np.array([[4, 5, 6]], dtype=np.int32), (n, 1))
-    full = np.full
-    sets = CandidateSets(np.arange(n), full(n, 0), users, full(n, "test", dtype=object), full(n, "last", dtype=object),
-                         full(n, 3), ids[:, 0], ids)
-    hits = np.arange(n) < {"linear": 10, "cosine": 30}.get(schedule, 20)
-    scores = np.where(hits[:, None], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0]).astype(np.float32)
-    best = ids[np.arange(n), scores.argmax(axis=1)]
-    answers = Predictions([f"item {item}" for item in best], [SCORED] * n, best, scores)
-    asked = Asked(sets, full(ids.shape, 30, dtype=np.int32))
-    write_predictions(Path("data/predictions"), Answered(asked, {"llara": answers}), {})
-'''
-PIPELINE = """
-stages:
-  prepare:
-    cmd: python work.py prepare
-    deps: [work.py]
-    params: [seed, split]
-    outs: [data/prepared.txt]
-  train:
-    cmd: python work.py train
-    deps: [work.py, data/prepared.txt]
-    params: [curriculum, 'objectives.${train.objective.name}']
-    outs: [data/trained.txt]
-  evaluate:
-    cmd: python work.py evaluate
-    deps: [work.py, data/trained.txt]
-    params: [seed, split]
-    outs: [data/predictions]
-"""
-SUITES = """
-courses:
-  question: Does the order of prompts matter?
-  minutes: 10
-  examples: 64
-  baseline: linear
-  everywhere: []
-  arms:
-    linear: [curriculum.schedule=linear]
-    cosine: [curriculum.schedule=cosine]
-unlucky:
-  question: Does one arm's failure spare the others?
-  minutes: 10
-  examples: 64
-  baseline: linear
-  everywhere: []
-  arms:
-    reverse: [curriculum.schedule=reverse]
-    linear: [curriculum.schedule=linear]
-    other-lists: [split.validation=0.5]
-broken:
-  question: What if an override names no param?
-  minutes: 10
-  examples: 64
-  baseline: linear
-  everywhere: []
-  arms:
-    linear: [curriculum.schedule=linear]
-    typo: [curriculum.epochz=2]
-"""
+from tests.stages.quick_pipeline import PIPELINE, WORK, make_repository
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
-    files = {
-        "work.py": WORK,
-        "dvc.yaml": PIPELINE,
-        "experiments.yaml": SUITES,
-        ".gitignore": "/data\n/.llara/\n",
-        "notes.txt": "",
-    }
-    for name, content in (files | {".dvcignore": "/.llara/\n"}).items():
-        (folder / name).write_text(content)
-    made = Repository(folder, {"JOURNAL": str(tmp_path / "journal.txt")})
-    made.git("init", "-q")
-    made.commit()
-    return made
+    return make_repository(tmp_path)
 
 
 def _journal(repository: Repository) -> list[str]:
@@ -209,15 +108,38 @@ def test_a_killed_grid_loses_no_finished_run_and_repeats_none(repository: Reposi
     assert ("waiting for another run" in output) == outlives
 
 
-def _kill_all_below(folder: Path) -> None:
-    """Kill the processes that work in a folder's clones, as the end of a session does."""
+def _processes_below(folder: Path) -> dict[int, list[str]]:
+    """Command lines of the processes that work in a folder's clones."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            place = os.readlink(entry / "cwd")
+            if os.readlink(entry / "cwd").startswith(str(folder)):
+                found[int(entry.name)] = (entry / "cmdline").read_text().split("\0")
         except OSError:
             continue
-        if place.startswith(str(folder)):
-            os.kill(int(entry.name), signal.SIGKILL)
+    return found
+
+
+def _kill_all_below(folder: Path) -> None:
+    """As the end of a session does."""
+    for process in _processes_below(folder):
+        os.kill(process, signal.SIGKILL)
+
+
+def test_where_dvc_alone_is_killed_its_stage_ends_too(repository: Repository) -> None:
+    """Or it would go on beside the run that takes its place."""
+    holding = replace(repository, extra=repository.extra | {"HOLD": "linear 0", "SECONDS": "120"})
+    grid = holding.start("courses", "--seeds", "1")
+    wait_until(lambda: "train linear 0" in _journal(repository), grid)
+    [dvc] = [process for process, words in _processes_below(repository.state).items() if "dvc" in words]
+    os.kill(dvc, signal.SIGKILL)
+    assert grid.wait(60) == 1  # this run is named as failed
+    assert len(finished := repository.experiments()) == 1
+    assert not _processes_below(repository.state)
+    repository.run("courses", "--seeds", "1")
+    assert finished.items() <= repository.experiments().items()
+    trained = [line for line in _journal(repository) if line.startswith("train ")]
+    assert trained == ["train linear 0", "train cosine 0", "train linear 0"]
 
 
 def test_jobs_run_side_by_side_and_compute_nothing_twice(repository: Repository) -> None:

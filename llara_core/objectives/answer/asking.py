@@ -13,7 +13,7 @@ from llara_core.objectives.asking import Advance, best_of, ignore
 from llara_core.params.sections import Eval
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
-from llara_core.tables.predictions import INSIDE, NONE, WHOLE, Predictions
+from llara_core.tables.predictions import NONE, WHOLE, Predictions
 
 
 def ask(
@@ -50,9 +50,7 @@ def ask(
             limits = [max(map(len, row)) for row in options]
             for i, answer in zip(chunk, generate_answers(model, batch, encoder, limits), strict=True):
                 written.answers[i] = answer.text
-                named = matcher.match(answer.text, candidates[i].tolist(), is_whole=answer.is_whole)
-                if named is not None:
-                    written.matched_items[i] = named
-                    written.matches[i] = WHOLE if answer.is_whole and matcher.is_title(answer.text) else INSIDE
+                named = matcher.read(answer.text, candidates[i].tolist(), is_whole=answer.is_whole)
+                written.matched_items[i], written.matches[i] = named
         advance(len(chunk))
     return best_of(candidates, scores, writer.titles) if params.method == "scoring" else written

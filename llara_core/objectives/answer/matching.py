@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from llara_core.tables.predictions import INSIDE, NO_ITEM, NONE, WHOLE
+
 _Words = tuple[str, ...]
 
 
@@ -44,6 +46,13 @@ class TitleMatcher:
     def is_title(self, answer: str) -> bool:
         """Whether the whole answer is a title of the catalogue, in the first of the two ways."""
         return _single_spaced(answer) in self._verbatim or _words(answer) in self._worded
+
+    def read(self, answer: str, candidates: Iterable[int], *, is_whole: bool) -> tuple[int, str]:
+        """Item id of the candidate that the answer names, and how, as `Predictions.matches` has it."""
+        named = self.match(answer, candidates, is_whole=is_whole)
+        if named is None:
+            return NO_ITEM, NONE
+        return named, WHOLE if is_whole and self.is_title(answer) else INSIDE
 
     def match(self, answer: str, candidates: Iterable[int], *, is_whole: bool = True) -> int | None:
         """Item id of the one candidate that the answer names, or None.

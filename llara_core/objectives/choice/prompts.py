@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from llara_core.hybrid.batching import pad_on_the_right
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.question import Question
-from llara_core.prompting.segments import Mode, PromptWriter
+from llara_core.prompting.segments import Item, Mode, PromptWriter
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class ChoicePrompt:
     Attributes:
         prompt: what the model reads.
         places: [C] of the token behind each candidate.
-        history: item ids, the latest last.
+        history: the latest last.
         candidates: [C] item ids.
         target: index of the right candidate.
     """
 
     prompt: EncodedPrompt
     places: list[int]
-    history: list[int]
+    history: Sequence[Item]
     candidates: list[int]
     target: int
 
@@ -49,13 +49,14 @@ def pad_choices(prompts: Sequence[ChoicePrompt], filler_id: int) -> dict[str, Te
 
     Returns:
         input_ids [B, S], slot_mask [B, S] bool, slot_items [K], ends [B] the last token, places [B, C], history [B, L]
-        padded on the right with 0, candidates [B, C], labels [B].
+        padded on the right with 0, without what isn't in the catalogue, candidates [B, C], labels [B].
     """
+    known = [[item for item in example.history if not isinstance(item, str)] for example in prompts]
     return {
         **pad_on_the_right([example.prompt for example in prompts], filler_id),
         "ends": torch.tensor([len(example.prompt.input_ids) - 1 for example in prompts]),
         "places": torch.tensor([example.places for example in prompts]),
-        "history": pad_sequence([torch.tensor(example.history) for example in prompts], batch_first=True),
+        "history": pad_sequence([torch.tensor(items, dtype=torch.long) for items in known], batch_first=True),
         "candidates": torch.tensor([example.candidates for example in prompts]),
         "labels": torch.tensor([example.target for example in prompts]),
     }

@@ -1,5 +1,6 @@
 """Reading histories: one pass over each scores the whole catalogue, and so all of its candidate sets."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,18 +10,19 @@ from torch import Tensor
 from llara_core.hybrid.adapter import ITEM_VECTORS
 from llara_core.hybrid.batching import to_device
 from llara_core.hybrid.recommender_head import RecommenderHead
-from llara_core.objectives.asking import Advance, Respondent, Tuned, ignore, load_head
+from llara_core.objectives.asking import Advance, CatalogueRespondent, Tuned, ignore, load_head
 from llara_core.objectives.catalogue import answer_by_catalogue
 from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.left_out import lay_out
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.prompting.histories import HistoryEncoder
-from llara_core.prompting.segments import Mode
+from llara_core.prompting.segments import Item, Mode
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.items import PADDING_ID
 from llara_core.tables.predictions import Predictions
 
 
-class StreamRespondent(Respondent):
+class StreamRespondent(CatalogueRespondent):
     """A stream model that scores all items after histories."""
 
     def __init__(self, tuned: Tuned) -> None:
@@ -61,13 +63,14 @@ class StreamRespondent(Respondent):
             exclude_seen=tuned.params.exclude_seen,
         )
 
-    @torch.no_grad()
     def score(self, histories: np.ndarray, advance: Advance = ignore) -> Tensor:
-        """Scores [E, n + 1] of every item after histories [E, L], padded on the left with 0; padding has −inf.
+        """Scores [E, n + 1] of every item after histories [E, L], padded on the left with 0; padding has −inf."""
+        return self.score_catalogue([row[row != PADDING_ID].tolist() for row in histories], advance)
 
-        Histories of similar length are read together.
-        """
-        encoded = [self._encoder.encode(row[row != PADDING_ID].tolist(), self._tuned.mode) for row in histories]
+    @torch.no_grad()
+    def score_catalogue(self, histories: Sequence[Sequence[Item]], advance: Advance = ignore) -> Tensor:
+        """Scores [E, n + 1] of every item after E histories; those of similar length are read together."""
+        encoded = [self._encoder.encode(history, self._tuned.mode) for history in histories]
         order = np.argsort([len(history.prompt.input_ids) for history in encoded], kind="stable")
         size, device = self._tuned.params.batch_size, self._tuned.hybrid.device
         found: list[Tensor] = [torch.empty(0)] * len(encoded)
@@ -81,3 +84,23 @@ class StreamRespondent(Respondent):
                 found[i] = scores
             advance(len(part))
         return torch.stack(found)
+
+    @torch.no_grad()
+    def score_left_out(self, history: Sequence[Item]) -> Tensor:
+        """Scores [L, n + 1] after a history without each of its L ≥ 2 items in turn: one pass over what differs."""
+        hybrid = self.model.hybrid
+        if self._tuned.manifest.projector.kind == "transformer":  # which sees all of a row's slots
+            return super().score_left_out(history)
+        rest = [[*history[:place], *history[place + 1 :]] for place in range(len(history))]
+        whole, *others = (self._encoder.encode(items, self._tuned.mode) for items in (history, *rest))
+        tree = lay_out(whole, others)
+        embeddings = hybrid.embed(
+            *(part.to(hybrid.device) for part in (tree.input_ids, tree.slot_mask, tree.slot_items))
+        )
+        states = hybrid.backbone(
+            inputs_embeds=embeddings,
+            attention_mask=tree.attention_mask(embeddings.dtype).to(hybrid.device),
+            position_ids=tree.positions.to(hybrid.device),
+            use_cache=False,
+        ).last_hidden_state
+        return self.model.head.scores(self.model.head(states[0, tree.readouts.to(hybrid.device)]))

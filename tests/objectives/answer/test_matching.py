@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llara_core.objectives.answer.matching import TitleMatcher
+from llara_core.tables.predictions import INSIDE, NO_ITEM, NONE, WHOLE
 
 TITLES = [
     "",  # padding
@@ -179,3 +180,14 @@ def test_a_title_of_marks_alone_is_not_found_beside_one_that_begins_with_the_sam
     assert matcher.match("a , ,", [1, 2]) is None
     assert matcher.match("so , a", [1, 2]) == 1
     assert matcher.match(", ,", [1, 2]) == 2  # the whole answer
+
+
+def test_reading_is_matching_and_says_how() -> None:
+    matcher = TitleMatcher(
+        ["", "Toy Story", "GoldenEye", "Four Rooms", "Alien", "Alien 3", "Heat", "The Piano", "Babe"]
+    )
+    for text in ("Alien", "alien.", "It is Alien!", "Alien or Heat", "", "Alien 3"):
+        for is_whole in (True, False):
+            item, how = matcher.read(text, [4, 6, 8], is_whole=is_whole)
+            assert item == (matcher.match(text, [4, 6, 8], is_whole=is_whole) or NO_ITEM)
+            assert how == (NONE if item == NO_ITEM else WHOLE if is_whole and text in ("Alien", "alien.") else INSIDE)
