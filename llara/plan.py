@@ -9,7 +9,7 @@ import typer
 from llara_core.errors import RequestError
 from llara_core.experiments.overrides import override
 from llara_core.params.loading import load_params
-from llara_core.runtime.paths import PROCESSED
+from llara_core.runtime.paths import METRICS, PROCESSED
 
 
 def plan(
@@ -35,12 +35,14 @@ def plan(
     """
     if rate is not None and not 0 < rate < float("inf"):
         raise RequestError(f"--rate must be > 0 tokens a second, got {rate:g}")
-    params = override(params_path, changes, "llara plan")[1] if changes else load_params(params_path)
+    params = load_params(params_path)
+    if changes:
+        params = override(params_path, changes, "llara plan")[1]
     # Not at the top: a mistake in params shouldn't wait for the libraries.
     from llara_core.planning.plan import make_plan
     from llara_core.planning.tables import print_plan
 
-    made = make_plan(params, PROCESSED, rate=rate, probes=probe)
+    made = make_plan(params, PROCESSED, METRICS, rate=rate, probes=probe)
     if as_json:
         print(json.dumps(made.as_json(), indent=2, allow_nan=False))
     else:

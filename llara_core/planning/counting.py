@@ -31,20 +31,21 @@ CHARACTERS = 3.6
 _SAMPLE = 768  # examples that are tokenised, spread over the steps
 
 
-def count_workload(params: Params, llm: Found, processed: Path) -> Workload:
+def count_workload(params: Params, llm: Found, processed: Path, fetched: str | None = None) -> Workload:
     """Count what the selected params read.
 
     Args:
         params: all of params.yaml.
         llm: its tokenizer, if it is here.
         processed: the folder that `preprocess` writes; it may be missing.
+        fetched: the source that it was made of, if that is known; another dataset's tables aren't counted.
 
     Raises:
         DataError: it is missing, and nothing is published about the dataset.
         ArtifactError: it is there, and damaged.
     """
-    if not (processed / SEQUENCES).is_file():
-        catalogue, characters = _published(params)
+    if not (processed / SEQUENCES).is_file() or fetched not in (None, params.selected_dataset.source):
+        catalogue, characters = _published(params, "isn't here" if fetched is None else f"is of {fetched}")
         return plan_workload(params, catalogue, _by_characters(params, characters, "no titles are here"))
     items = read_items(processed / ITEMS)
     sequences = read_sequences(processed / SEQUENCES, items)
@@ -53,10 +54,9 @@ def count_workload(params: Params, llm: Found, processed: Path) -> Workload:
         catalogue = _counted(params, items, sequences, lists, processed)
         characters = _mean_characters(items, sequences)
         return plan_workload(params, catalogue, _by_characters(params, characters, "its tokenizer isn't here"))
-    plan = _build_plan(params, llm.folder, items, sequences)
-    lengths = _measure(params, plan)
-    catalogue = _counted(params, items, sequences, lists, processed, plan._n_examples)
-    return plan_workload(params, catalogue, lengths)
+    plan, examples = _build_plan(params, llm.folder, items, sequences)
+    catalogue = _counted(params, items, sequences, lists, processed, examples)
+    return plan_workload(params, catalogue, _measure(params, plan))
 
 
 @lru_cache(maxsize=1)
@@ -66,11 +66,11 @@ def published() -> dict[str, dict[str, Any]]:
     return content
 
 
-def _published(params: Params) -> tuple[Catalogue, float]:
+def _published(params: Params, why: str) -> tuple[Catalogue, float]:
     source = params.selected_dataset.source
     if (known := published().get(source)) is None:
         raise DataError(
-            f"data/processed: no such folder, and no counts are published for source {source} (there are for "
+            f"data/processed {why}, and no counts are published for source {source} (there are for "
             f"{', '.join(published())}); run `dvc repro preprocess`, which needs no language model"
         )
     share = 1 - params.split.validation - params.split.test
@@ -78,7 +78,7 @@ def _published(params: Params) -> tuple[Catalogue, float]:
     recipe, examples = params.selected_objective, positions
     if isinstance(recipe, Stream):
         examples = max(1, round(positions * _item_tokens(known["title_characters"]) / recipe.chunk_tokens))
-    origin = f"published counts ({known['from']}), before this project's filters; data/processed isn't here"
+    origin = f"published counts ({known['from']}), before this project's filters; data/processed {why}"
     draws = params.candidates.draws
     users = known["users"]
     lists = round(users * (params.split.validation * draws.validation + params.split.test * draws.test))
@@ -130,8 +130,8 @@ def _by_characters(params: Params, characters: float, why: str) -> Lengths:
     return Lengths(mean, math.ceil(1.25 * mean), 1.03 * mean, item, answer, listed, params.candidates.size, origin)
 
 
-def _build_plan(params: Params, folder: Path, items: Items, sequences: Sequences) -> "StepPlan[Any, Any]":
-    """Build the very plan that finetuning reads, by the tokenizer in `folder`."""
+def _build_plan(params: Params, folder: Path, items: Items, sequences: Sequences) -> "tuple[StepPlan[Any, Any], int]":
+    """Build the very plan that finetuning reads, by the tokenizer in `folder`; and count what it draws from."""
     # Not at the top: torch and transformers take seconds.
     from llara_core.hybrid.base_llm import load_tokenizer
     from llara_core.objectives.answer.prompts import AnswerPlan
@@ -150,13 +150,15 @@ def _build_plan(params: Params, folder: Path, items: Items, sequences: Sequences
     recipe = params.selected_objective
     if not isinstance(recipe, Stream):
         kind = ChoicePlan if params.train.objective.name == "choice" else AnswerPlan
-        return kind.of(params, recipe, sequences, writer, encoder)
+        positions = count_positions(sequences, "train", params.split.min_history)
+        return kind.of(params, recipe, sequences, writer, encoder), positions
     history = HistoryEncoder(encoder, writer.titles, writer.fusion)
     spans = training_spans(sequences, params.split.min_history)
     chunker = Chunker(
         sequences.item_ids, spans, history.lengths, recipe.chunk_tokens, params.selected_recommender.max_length
     )
-    return ChunkPlan(sequences.item_ids, chunker, history, step_settings(params, recipe), recipe.item_dropout)
+    plan = ChunkPlan(sequences.item_ids, chunker, history, step_settings(params, recipe), recipe.item_dropout)
+    return plan, len(chunker)
 
 
 def _measure(params: Params, plan: "StepPlan[Any, Any]") -> Lengths:

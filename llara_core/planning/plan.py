@@ -1,5 +1,6 @@
 """The whole of a plan: what a finetuning will need, where that fits, and what to change where it doesn't."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -137,12 +138,15 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def make_plan(params: Params, processed: Path, *, rate: float | None = None, probes: bool = False) -> Plan:
+def make_plan(
+    params: Params, processed: Path, metrics: Path, *, rate: float | None = None, probes: bool = False
+) -> Plan:
     """Plan a finetuning with the selected params.
 
     Args:
         params: all of params.yaml.
         processed: the folder that `preprocess` writes; it may be missing.
+        metrics: the folder in which `fetch` says what it has fetched; it may be missing.
         rate: tokens a second of training, if it is known.
         probes: whether the rate is to be measured on this machine.
 
@@ -156,7 +160,7 @@ def make_plan(params: Params, processed: Path, *, rate: float | None = None, pro
     llm = find_llm(params.selected_llm)
     shape = read_shape(params, llm.shape)
     trained = count_trained(params, shape)
-    workload = count_workload(params, llm, processed)
+    workload = count_workload(params, llm, processed, _fetched(metrics / "fetch.json"))
     verdicts = tuple(_judge(params, llm, workload, machine) for machine in (this_machine(), *cards()))
     return Plan(
         params,
@@ -168,6 +172,15 @@ def make_plan(params: Params, processed: Path, *, rate: float | None = None, pro
         estimate_disk(params, llm, trained, workload),
         free_disk(processed.absolute()),
     )
+
+
+def _fetched(path: Path) -> str | None:
+    """Return the source of which data/processed is made, by `fetch`; None: nobody says."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("dataset")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _judge(params: Params, llm: Found, workload: Workload, machine: Machine) -> Verdict:
@@ -192,5 +205,5 @@ def _duration(
     probed = probe(params, llm, workload, machine.free)
     shape = read_shape(params, llm.shape)
     depth = "" if probed.layers == shape.layers else f" of {probed.layers} of {shape.layers} layers, extended to all"
-    origin = f"{probed.micro_batches} micro-batches of a random model of its shape{depth}, on {machine.name}"
+    origin = f"{probed.micro_batches} micro-batches of a random model of its shape{depth}, on this {machine.device}"
     return estimate_duration(workload, probed.rate, origin, checkpointing=checkpointing)

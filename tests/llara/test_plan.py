@@ -106,6 +106,20 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     assert message in str(shown.exception)
 
 
+@pytest.mark.parametrize("changes", [[], ["-S", "lora.rank=4"]])
+def test_a_params_file_that_is_not_there_is_named(changes: list[str]) -> None:
+    shown = _plan("--params", "nowhere.yaml", *changes)
+    assert "nowhere.yaml: no such file" in str(shown.exception)
+
+
+def test_what_fetch_says_of_the_data_counts(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/fetch.json").write_text('{"dataset": "steam"}')
+    assert "data/processed is of steam" in _plan().output
+    (tmp_path / "metrics/fetch.json").write_text("[]")
+    assert "data/processed isn't here" in _plan().output
+
+
 def test_nothing_is_loaded_or_fetched_for_a_mistake(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "llara", "plan", "--rate", "-1"],

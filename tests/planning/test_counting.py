@@ -88,6 +88,15 @@ def test_without_data_published_counts_do(choose: Choose, tmp_path: Path) -> Non
     assert "published" in work.catalogue.origin
 
 
+def test_tables_of_another_dataset_are_not_counted(choose: Choose, processed: Path) -> None:
+    params = choose("answer", dataset__name="ml-1m", llm__name="llama-2-7b")
+    llm = find_llm(params.selected_llm)
+    other = count_workload(params, llm, processed, fetched="ml-100k")
+    assert other.catalogue.interactions == 1_000_209
+    assert other.catalogue.origin.endswith("data/processed is of ml-100k")
+    assert count_workload(params, llm, processed, fetched="ml-1m").catalogue.origin == str(processed)
+
+
 def test_own_data_must_be_preprocessed_first(choose: Choose, tmp_path: Path) -> None:
     chosen = choose("answer", dataset__name="amazon-video-games", llm__name="llama-2-7b")
     llm = find_llm(chosen.selected_llm)
