@@ -22,6 +22,7 @@ class Entry:
 
 COMMANDS = (
     Entry("recommend", "llara.recommend:recommend", "What comes next after a few titles, and why."),
+    Entry("plan", "llara.plan:plan", "What a training will need, and where that fits, before anything is downloaded."),
     Entry("report", "stages.report:report", "A page with what suites of runs allow to conclude."),
     Entry("ask-api", "llara.ask_api:ask_api", "How good another language model is, by an OpenAI-compatible endpoint."),
     Entry("compare", "llara_core.experiments.comparing:compare", "Whether one run or model is better than another."),

@@ -19,7 +19,8 @@ Commands read what `make repro` (or `dvc repro`) has left in data/, and so run i
 `{"error": {"type": …, "message": …}, "exit_code": …}`. Progress, notes and one-line errors go to stderr.
 """
 _EPILOG = """Exit codes: 0 all is well; 1 an error that you can mend, in one line on stderr; 2 a command, option or
-argument that doesn't exist; 3 a question: a title is ambiguous, and nothing was guessed; 130 interrupted.
+argument that doesn't exist; 3 a question: a title is ambiguous, and nothing was guessed; 4 and 5 of
+`plan`: it fits on a larger card than this machine, or on none; 130 interrupted.
 
 `llara --install-completion` teaches your shell to complete commands and options."""
 _ENTRIES = {entry.name: entry for entry in COMMANDS}

@@ -73,6 +73,13 @@ _OF_MODELS = "llara_core/reporting/evaluation.py"
 _LATEX = "llara_core/reporting/latex.py"
 _INLINE = "llara_core/plotting/inline.py"
 _OVERALL = "llara_core/evaluation/comparison_report.py"
+_SHAPES = "llara_core/planning/shapes.py"
+_TRAINED = "llara_core/planning/trained.py"
+_KEPT = "llara_core/planning/activations.py"
+_MEMORY = "llara_core/planning/memory.py"
+_WORKLOAD = "llara_core/planning/workload.py"
+_COUNTING = "llara_core/planning/counting.py"
+_ADVICE = "llara_core/planning/advice.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
 _BATCHING = "llara_core/hybrid/batching.py"
@@ -1016,6 +1023,39 @@ _SUITES = [
     ),
 ]
 
+_PLANNING = [
+    Mutant(_SHAPES, "heads count though tied", "return 0 if self.tied else self.embedding", "return self.embedding"),
+    Mutant(_SHAPES, "one norm a head", "family.head_norms * 2 * self.head_dim", "family.head_norms * self.head_dim"),
+    Mutant(_TRAINED, "LoRA of one side", "linears[name].inputs + linears[name].outputs", "linears[name].inputs"),
+    Mutant(_TRAINED, "choice has one map", '"choice": 2', '"choice": 1'),
+    Mutant(
+        _KEPT,
+        "norms' inputs in bfloat16",
+        "family.norms * (4 * shape.hidden + 4)",
+        "family.norms * (2 * shape.hidden + 4)",
+    ),
+    Mutant(_KEPT, "masks of nothing", "(kept.mask if kept.dropout else 0)", "kept.mask"),
+    Mutant(_KEPT, "no copies of weights", "(2 * shape.layer_matrices if kept.weight == 4 else 0)", "0"),
+    Mutant(_KEPT, "the activation isn't kept", "inside * 3 * shape.intermediate", "inside * 2 * shape.intermediate"),
+    Mutant(_MEMORY, "one moment", "optimizer=8 * trained", "optimizer=4 * trained"),
+    Mutant(
+        _MEMORY, "the start is forgotten", "max(sum(self.parts.values()), self.starting)", "sum(self.parts.values())"
+    ),
+    Mutant(_MEMORY, "holes of what is held", '(made if device == "cpu" else held)', "held"),
+    Mutant(
+        _WORKLOAD, "steps are rounded down", "math.ceil(params.curriculum.epochs", "math.floor(params.curriculum.epochs"
+    ),
+    Mutant(_COUNTING, "narrow micro-batches", "widest=int(widths.max())", "widest=int(widths.mean())"),
+    Mutant(_COUNTING, "answers aren't read", "len(prompt.input_ids) + len(answer), len", "len(prompt.input_ids), len"),
+    Mutant(
+        _ADVICE,
+        "what params.yaml refuses",
+        "            continue\n        yield option",
+        "            pass\n        yield option",
+    ),
+    Mutant(_ADVICE, "too much is taken", "if peak <= room:", "if peak <= room / 2:"),
+]
+
 _ASKED_OUTSIDE = [
     Mutant(
         _BUDGET, "a request too many", "self.requests >= self._most_requests", "self.requests > self._most_requests"
@@ -1251,6 +1291,7 @@ _RECOMMENDING = [
 ]
 
 MUTANTS = [
+    *_PLANNING,
     *_ASKED_OUTSIDE,
     *_RECOMMENDING,
     *_PLOTTING,

@@ -53,6 +53,13 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/objectives/test_variants.py",
     ],
     "llara_core/finetuning": ["tests/finetuning"],
+    "llara_core/planning/shapes.py": ["tests/planning/test_shapes.py"],
+    "llara_core/planning/trained.py": ["tests/planning/test_trained.py"],
+    "llara_core/planning/activations.py": ["tests/planning/test_activations.py"],
+    "llara_core/planning/memory.py": ["tests/planning/test_memory.py"],
+    "llara_core/planning/workload.py": ["tests/planning/test_counting.py"],
+    "llara_core/planning/counting.py": ["tests/planning/test_counting.py"],
+    "llara_core/planning/advice.py": ["tests/planning/test_advice.py"],
     "llara_core/hybrid/projector.py": [
         "tests/hybrid",
         "tests/objectives/test_gradients.py",
