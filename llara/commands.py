@@ -22,5 +22,6 @@ class Entry:
 
 COMMANDS = (
     Entry("recommend", "llara.recommend:recommend", "What comes next after a few titles, and why."),
+    Entry("export", "llara.export:export", "The trained model as a plain folder, read without this project."),
     Entry("compare", "llara_core.experiments.comparing:compare", "Whether one run or model is better than another."),
 )

@@ -37,3 +37,7 @@ class ModelError(LlaraError):
 
 class RequestError(LlaraError):
     """What a model is asked can't be answered: a history or a candidate list is empty, too long, or unreadable."""
+
+
+class LicenceError(LlaraError):
+    """What is asked for would be handed on against a licence."""
