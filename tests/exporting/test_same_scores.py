@@ -27,7 +27,7 @@ KINDS = [  # every objective with every fusion, and with what else there is besi
     ("stream", {"fusion": "gate", "projector": "deep"}),
     ("choice", {"fusion": "append"}),
     ("choice", {"fusion": "replace", "form": "chat"}),
-    ("choice", {"fusion": "add"}),
+    ("choice", {"fusion": "add", "llm": "qwen"}),
     ("choice", {"fusion": "gate"}),
     ("answer", {"fusion": "append"}),
     ("answer", {"fusion": "replace"}),

@@ -104,7 +104,10 @@ def test_finetuning_depends_on_prompt_templates_and_no_earlier_stage_does() -> N
     before = list(STAGES)[:4]
     assert not any(dep in file.parents for name in before for dep in _code_deps(name) for file in files)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["tool"]["setuptools"]["package-data"] == {"llara_core.prompting": ["templates/*.yaml"]}
+    assert project["tool"]["setuptools"]["package-data"] == {
+        "llara_core.exporting": ["scripts/*.py"],
+        "llara_core.prompting": ["templates/*.yaml"],
+    }
 
 
 def test_packages_hold_no_code_in_init_files() -> None:
