@@ -25,5 +25,6 @@ COMMANDS = (
     Entry("plan", "llara.plan:plan", "What a training will need, and where that fits, before anything is downloaded."),
     Entry("report", "stages.report:report", "A page with what suites of runs allow to conclude."),
     Entry("ask-api", "llara.ask_api:ask_api", "How good another language model is, by an OpenAI-compatible endpoint."),
+    Entry("export", "llara.export:export", "The trained model as a plain folder, read without this project."),
     Entry("compare", "llara_core.experiments.comparing:compare", "Whether one run or model is better than another."),
 )

@@ -41,3 +41,7 @@ class RequestError(LlaraError):
 
 class EndpointError(LlaraError):
     """An endpoint is down, refuses what it is asked, or replies with nonsense."""
+
+
+class LicenceError(LlaraError):
+    """What is asked for would be handed on against a licence."""

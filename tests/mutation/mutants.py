@@ -136,6 +136,13 @@ _KEYS = "llara_core/recommending/title_keys.py"
 _TYPED = "llara_core/recommending/reading.py"
 _BATCH = "llara_core/recommending/batch.py"
 _HISTORY_ROWS = "llara_core/tables/histories.py"
+_PIECES_OF_PROMPTS = "llara_core/exporting/pieces.py"
+_MERGING = "llara_core/exporting/merging.py"
+_EXPORT = "llara_core/exporting/export.py"
+_DESTINATION = "llara_core/exporting/destination.py"
+_TERMS = "llara_core/exporting/dataset_terms.py"
+_EXPORT_ORIGIN = "llara_core/exporting/origin.py"
+_LICENCES = "llara_core/datasets/licences.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -1290,9 +1297,62 @@ _RECOMMENDING = [
     ),
 ]
 
+_EXPORTING = [
+    Mutant(_PIECES_OF_PROMPTS, "slots as other tokens", "~token if is_slot", "-token if is_slot"),
+    Mutant(
+        _PIECES_OF_PROMPTS,
+        "every first piece in the midst of a text",
+        "cut = cutter.behind if place else cutter.opening",
+        "cut = cutter.behind",
+    ),
+    Mutant(_PIECES_OF_PROMPTS, "histories without a beginning", "[cutter.opening(show", "[cutter.behind(show"),
+    Mutant(_PIECES_OF_PROMPTS, "no separator", "show(writer.separator, item)", 'show("", item)'),
+    Mutant(_PIECES_OF_PROMPTS, "the chat's end left out", "end + cutter.after", "end"),
+    Mutant(_PIECES_OF_PROMPTS, "always template 0", "writer.templates[template], words", "writer.templates[0], words"),
+    Mutant(_MERGING, "LoRA not merged", "            layer.merge(safe_merge=True)", "            pass"),
+    Mutant(_EXPORT, "gates and sums replace words", "float(manifest.fusion.kind in ADDITIVE)", "0.0"),
+    Mutant(
+        _EXPORT,
+        "behavioural tokens before the gate",
+        "projector.at_slots(hybrid.item_embeddings, every_item)",
+        "projector(hybrid.item_embeddings)",
+    ),
+    Mutant(
+        _EXPORT,
+        "always written in private",
+        "require_permission(terms, private=private)",
+        "require_permission(terms, private=True)",
+    ),
+    Mutant(
+        _EXPORT,
+        "files listed before the card is there",
+        '        write_card(temporary / "README.md", exported)\n        seal(temporary)',
+        '        seal(temporary)\n        write_card(temporary / "README.md", exported)',
+    ),
+    Mutant(_DESTINATION, "replaced without being asked", "    if not force:", "    if False:"),
+    Mutant(_DESTINATION, "other people's folders replaced", "    if not _is_export(folder):", "    if False:"),
+    Mutant(
+        _DESTINATION,
+        "other people's files in it lost",
+        '    require_seal(folder, "move',
+        '    (lambda *_: None)(folder, "move',
+    ),
+    Mutant(_TERMS, "params.yaml believed", "if fetched != (selected", "if None is (selected"),
+    Mutant(
+        _EXPORT_ORIGIN, "metrics of other artifacts", "if any(made_from.get(name) != digest", "if any(False and digest"
+    ),
+    Mutant(
+        _LICENCES,
+        "MovieLens handed on",
+        '{_GROUPLENS}{readme}",\n        may_be_handed_on=False',
+        '{_GROUPLENS}{readme}",\n        may_be_handed_on=True',
+    ),
+]
+
 MUTANTS = [
     *_PLANNING,
     *_ASKED_OUTSIDE,
+    *_EXPORTING,
     *_RECOMMENDING,
     *_PLOTTING,
     *_SUITES,
