@@ -22,5 +22,6 @@ class Entry:
 
 COMMANDS = (
     Entry("recommend", "llara.recommend:recommend", "What comes next after a few titles, and why."),
+    Entry("serve", "llara.serve:serve", "A page and a JSON API over the trained model."),
     Entry("compare", "llara_core.experiments.comparing:compare", "Whether one run or model is better than another."),
 )

@@ -105,6 +105,10 @@ _KEYS = "llara_core/recommending/title_keys.py"
 _TYPED = "llara_core/recommending/reading.py"
 _BATCH = "llara_core/recommending/batch.py"
 _ROWS = "llara_core/tables/histories.py"
+_THREAD = "llara/serving/model_thread.py"
+_ASKED = "llara/serving/reading.py"
+_BOUNDS = "llara/serving/limits.py"
+_SENT = "llara/serving/schema.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -1090,7 +1094,33 @@ _RECOMMENDING = [
     ),
 ]
 
+_SERVING = [
+    Mutant(_THREAD, "all asked with tokens on", "answer(self._services[tokens],", 'answer(self._services["on"],'),
+    Mutant(
+        _THREAD, "more read together", "while len(entries) < self._together:", "while len(entries) <= self._together:"
+    ),
+    Mutant(_THREAD, "one error for all", "        if len(entries) == 1:", "        if entries:"),
+    Mutant(
+        _THREAD,
+        "what waits dropped at the end",
+        "                return entries, True",
+        "                return entries[:0], True",
+    ),
+    Mutant(_THREAD, "given up and yet read", "if entry.answer.running() or", "if not entry.answer.done() or"),
+    Mutant(_ASKED, "markup shown to the model", "if isinstance(item, str) and _TAG.search(item):", "if False:"),
+    Mutant(_ASKED, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
+    Mutant(_BOUNDS, "only declared lengths limited", "if size <= self._n_bytes else None", ""),
+    Mutant(
+        _BOUNDS,
+        "one limit for all addresses",
+        "self._limiter.hit(self._item, address)",
+        "self._limiter.test(self._item)",
+    ),
+    Mutant(_SENT, "control characters taken", 'if unicodedata.category(char)[0] == "C" or', "if"),
+]
+
 MUTANTS = [
+    *_SERVING,
     *_RECOMMENDING,
     *_PLOTTING,
     *_SUITES,

@@ -119,6 +119,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/recommending/calibration.py": ["tests/recommending/test_calibration.py"],
     "llara_core/recommending": ["tests/recommending/test_service.py", "tests/recommending/test_whole.py"],
     "llara_core/tables/histories.py": ["tests/recommending/test_reading.py"],
+    "llara/serving": ["tests/llara/serving/test_api.py", "tests/llara/serving/test_model_thread.py"],
     "llara_core/tables": ["tests/tables"],
     "llara_core/runtime": ["tests/runtime"],
     "llara_core/runtime/program.py": ["tests/stages/test_command.py"],
