@@ -16,7 +16,7 @@ from llara.serving.limits import Limits
 from llara.serving.model_thread import ModelThread, Services
 from llara.serving.refusals import ServeError
 
-_LOOPBACK = ["127.0.0.1", "localhost", "::1"]
+_LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 _STOP_SECONDS = 10  # for answers that are under way
 _CONNECTIONS = 500  # fewer than the files that most systems let a process open
 
@@ -40,11 +40,9 @@ def serve_until_stopped(
         LlaraError: what `load` raises.
     """
     with closing(bind(host, port)) as bound:
-        name, number = bound.getsockname()[:2]
-        url = f"http://{f'[{name}]' if ':' in name else name}:{number}/"
+        url = f"http://{name_of(bound)}:{bound.getsockname()[1]}/"
         model = ModelThread(load, waiting=limits.waiting, together=limits.together)
-        hosts = [*_LOOPBACK, host] if name in _LOOPBACK else ["*"]
-        server = uvicorn.Server(configuration(build_app(model, limits, hosts)))
+        server = uvicorn.Server(configuration(build_app(model, limits, hosts_of(bound, host))))
 
         def loaded() -> None:
             if model.error is None:
@@ -93,6 +91,17 @@ def _why(error: OSError, host: str, port: int) -> str:
         case errno.EADDRNOTAVAIL:
             return f"--host must be an address of this machine, got {host}"
     return f"port {port} of {host}: {error.strerror}"
+
+
+def name_of(bound: socket.socket) -> str:
+    """The address that a socket listens on, as a URL has it."""
+    address: str = bound.getsockname()[0]
+    return f"[{address}]" if bound.family == socket.AF_INET6 else address
+
+
+def hosts_of(bound: socket.socket, host: str) -> list[str]:
+    """Names by which a server may be called: its own on the loopback address, or any."""
+    return [*_LOOPBACK, host] if name_of(bound) in _LOOPBACK else ["*"]
 
 
 def configuration(app: FastAPI) -> uvicorn.Config:

@@ -106,7 +106,7 @@ _TYPED = "llara_core/recommending/reading.py"
 _BATCH = "llara_core/recommending/batch.py"
 _ROWS = "llara_core/tables/histories.py"
 _THREAD = "llara/serving/model_thread.py"
-_ASKED = "llara/serving/reading.py"
+_QUESTION = "llara/serving/reading.py"
 _BOUNDS = "llara/serving/limits.py"
 _SENT = "llara/serving/schema.py"
 
@@ -1096,9 +1096,7 @@ _RECOMMENDING = [
 
 _SERVING = [
     Mutant(_THREAD, "all asked with tokens on", "answer(self._services[tokens],", 'answer(self._services["on"],'),
-    Mutant(
-        _THREAD, "more read together", "while len(entries) < self._together:", "while len(entries) <= self._together:"
-    ),
+    Mutant(_THREAD, "more read together", "len(entries) < self._together:", "len(entries) <= self._together:"),
     Mutant(_THREAD, "one error for all", "        if len(entries) == 1:", "        if entries:"),
     Mutant(
         _THREAD,
@@ -1106,16 +1104,16 @@ _SERVING = [
         "                return entries, True",
         "                return entries[:0], True",
     ),
-    Mutant(_THREAD, "given up and yet read", "if entry.answer.running() or", "if not entry.answer.done() or"),
-    Mutant(_ASKED, "markup shown to the model", "if isinstance(item, str) and _TAG.search(item):", "if False:"),
-    Mutant(_ASKED, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
-    Mutant(_BOUNDS, "only declared lengths limited", "if size <= self._n_bytes else None", ""),
     Mutant(
-        _BOUNDS,
-        "one limit for all addresses",
-        "self._limiter.hit(self._item, address)",
-        "self._limiter.test(self._item)",
+        _THREAD,
+        "given up and yet read",
+        " if entry.answer.running() or entry.answer.set_running_or_notify_cancel()]",
+        "]",
     ),
+    Mutant(_QUESTION, "markup shown to the model", "if isinstance(item, str) and _TAG.search(item):", "if False:"),
+    Mutant(_QUESTION, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
+    Mutant(_BOUNDS, "only declared lengths limited", " if size <= self._n_bytes else None", ""),
+    Mutant(_BOUNDS, "requests not counted", "self._limiter.hit(", "self._limiter.test("),
     Mutant(_SENT, "control characters taken", 'if unicodedata.category(char)[0] == "C" or', "if"),
 ]
 

@@ -14,7 +14,7 @@ import uvicorn
 from llara.serving.api import build_app
 from llara.serving.limits import Limits
 from llara.serving.model_thread import ModelThread, Services
-from llara.serving.server import bind, configuration
+from llara.serving.server import bind, configuration, hosts_of, name_of
 from llara_core.recommending.service import RecommendationService
 from tests.recommending.conftest import repository_of, service_of
 
@@ -49,10 +49,12 @@ def serve() -> Iterator[Serve]:
     """Servers by what loads their model; they end with the module's tests."""
     with ExitStack() as stack:
 
-        def start(load: Callable[[], Services], limits: Limits = LIMITS, *, wait: bool = True) -> Served:
-            bound = stack.enter_context(bind("127.0.0.1", 0))
+        def start(
+            load: Callable[[], Services], limits: Limits = LIMITS, *, wait: bool = True, host: str = "127.0.0.1"
+        ) -> Served:
+            bound = stack.enter_context(bind(host, 0))
             model = ModelThread(load, waiting=limits.waiting, together=limits.together)
-            server = uvicorn.Server(configuration(build_app(model, limits, ["127.0.0.1"])))
+            server = uvicorn.Server(configuration(build_app(model, limits, hosts_of(bound, host))))
             thread = Thread(target=server.run, args=([bound],), daemon=True)
             thread.start()
             model.start()
@@ -61,7 +63,7 @@ def serve() -> Iterator[Serve]:
             deadline = time.monotonic() + 10
             while not (server.started and (model.is_ready or not wait)) and time.monotonic() < deadline:
                 time.sleep(0.01)
-            return Served(f"http://127.0.0.1:{bound.getsockname()[1]}/", model)
+            return Served(f"http://{name_of(bound)}:{bound.getsockname()[1]}/", model)
 
         yield start
 

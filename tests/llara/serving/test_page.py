@@ -1,4 +1,4 @@
-"""The page in headless Chromium: typed, chosen, reordered, removed and read, by keyboard; nothing fails or is foreign."""
+"""The page in headless Chromium: typed, chosen, reordered, removed and read, by keyboard; nothing fails."""
 
 import os
 import re
