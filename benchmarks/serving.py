@@ -34,11 +34,12 @@ _GRACE = 90.0  # seconds in which a client's last answer must come
 
 @dataclass
 class Measured:
-    """What clients saw, and the server's memory: seconds by kind of request, errors in words, (seconds, bytes)."""
+    """What clients saw, and the server's memory: seconds by kind of request, errors in words, (seconds, bytes); its processor time."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"recommend": [], "titles": []})
     errors: list[str] = field(default_factory=list)
     memory: list[tuple[float, int]] = field(default_factory=list)
+    processor: float = 0.0
 
     def quantile(self, kind: str, share: float) -> float:
         """Milliseconds within which a share of the requests of a kind was answered."""
@@ -87,9 +88,11 @@ def load(url: str, pid: int, histories: Sequence[list[int]], clients: int, secon
     for thread in threads:
         thread.start()
     server = psutil.Process(pid)
+    before = sum(server.cpu_times()[:2])
     while any(thread.is_alive() for thread in threads):
         measured.memory.append((time.perf_counter() - start, server.memory_info().rss))
         time.sleep(0.1)
+    measured.processor = sum(server.cpu_times()[:2]) - before
     return measured
 
 
@@ -125,6 +128,9 @@ def main(
         alone = load(url, process.pid, histories, 1, seconds / 6, why=why)
         many = load(url, process.pid, histories, clients, seconds, why=why)
     for name, found in (("1 client", alone), (f"{clients} clients", many)):
+        part = found.processor / found.memory[-1][0]
+        each = 1000 * found.processor / len(found.seconds["recommend"])
+        print(f"{name}: {part:.2f} of a core, {each:.0f} ms of it an answer")
         for kind in ("recommend", "titles"):
             middle, high = found.quantile(kind, 0.5), found.quantile(kind, 0.95)
             print(f"{name}: {len(found.seconds[kind])} × {kind}, median {middle:.0f} ms, p95 {high:.0f} ms")

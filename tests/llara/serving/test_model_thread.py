@@ -106,6 +106,16 @@ def test_a_request_that_was_given_up_is_not_read(slow: Slow, start: Start) -> No
     assert Request((2,)) not in [request for part in slow.read for request in part]
 
 
+def test_what_waits_when_the_end_comes_is_answered(slow: Slow, start: Start) -> None:
+    model = start({"on": slow}, together=8)
+    first = model.submit("on", Request((1,)))
+    _wait_until_begun(slow)
+    waiting = [model.submit("on", Request((2,))) for _ in range(2)]
+    threading.Timer(0.2, slow.may.set).start()  # when the end stands in the line behind them
+    assert model.stop(10)
+    assert [future.result(0).shown for future in (first, *waiting)] == [(1,), (2,), (2,)]
+
+
 def test_a_full_line_and_a_stopping_server_take_nothing_more(slow: Slow, start: Start) -> None:
     model = start({"on": slow}, waiting=2)
     first = model.submit("on", Request((1,)))
@@ -115,7 +125,7 @@ def test_a_full_line_and_a_stopping_server_take_nothing_more(slow: Slow, start: 
         model.submit("on", Request((2,)))
     slow.may.set()
     assert model.stop(10)
-    assert [future.result(0).shown for future in (first, *waiting)] == [(1,), (2,), (2,)]  # what waits is answered
+    assert [future.result(0).shown for future in (first, *waiting)] == [(1,), (2,), (2,)]
     with pytest.raises(BusyError, match="about to stop"):
         model.submit("on", Request((2,)))
 
