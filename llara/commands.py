@@ -26,5 +26,6 @@ COMMANDS = (
     Entry("report", "stages.report:report", "A page with what suites of runs allow to conclude."),
     Entry("ask-api", "llara.ask_api:ask_api", "How good another language model is, by an OpenAI-compatible endpoint."),
     Entry("export", "llara.export:export", "The trained model as a plain folder, read without this project."),
+    Entry("serve", "llara.serve:serve", "A page and a JSON API over the trained model."),
     Entry("compare", "llara_core.experiments.comparing:compare", "Whether one run or model is better than another."),
 )

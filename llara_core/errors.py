@@ -35,6 +35,10 @@ class ModelError(LlaraError):
     """A language model, tokenizer or checkpoint cannot be used."""
 
 
+class PromptTooLongError(ModelError):
+    """What is asked makes a prompt of more tokens than the language model reads."""
+
+
 class RequestError(LlaraError):
     """What a model is asked can't be answered: a history or a candidate list is empty, too long, or unreadable."""
 

@@ -38,7 +38,7 @@ def test_commands_name_what_exists(document: str, line: str) -> None:
         assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file(), document
     elif words[0] == "source":
         assert words[1] == ".venv/bin/activate", document
-    elif words[0] == "llara":
+    elif words[0] in ("llara", ".venv/bin/llara"):
         _require_command(words[1:])
     elif words[:2] == ["accelerate", "launch"]:
         assert words[words.index("-m") + 1] == "llara", document

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from llara_core.errors import ModelError
+from llara_core.errors import ModelError, PromptTooLongError
 from llara_core.prompting.chat import STRANGE_MESSAGE, ChatFrame
 from llara_core.prompting.prefixes import opening_and_going_on
 from llara_core.prompting.segments import FusedTitle, ItemSlot, LineEnd, Segment, Text, merge_texts
@@ -124,7 +124,7 @@ class PromptEncoder:
         ids += around.after
         mask += [False] * len(around.after)
         if len(ids) > self.max_length:
-            raise ModelError(
+            raise PromptTooLongError(
                 f"{name} must have ≤ {self.max_length} tokens for this model, got {len(ids)}; lower "
                 "split.history_length or candidates.size, or shorten prompt.templates"
             )

@@ -143,6 +143,10 @@ _DESTINATION = "llara_core/exporting/destination.py"
 _TERMS = "llara_core/exporting/dataset_terms.py"
 _EXPORT_ORIGIN = "llara_core/exporting/origin.py"
 _LICENCES = "llara_core/datasets/licences.py"
+_THREAD = "llara/serving/model_thread.py"
+_QUESTION = "llara/serving/reading.py"
+_BOUNDS = "llara/serving/limits.py"
+_SENT = "llara/serving/schema.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -1349,10 +1353,35 @@ _EXPORTING = [
     ),
 ]
 
+_SERVING = [
+    Mutant(_THREAD, "all asked with tokens on", "answer(self._services[tokens],", 'answer(self._services["on"],'),
+    Mutant(_THREAD, "more read together", "len(entries) < self._together:", "len(entries) <= self._together:"),
+    Mutant(_THREAD, "one error for all", "        if len(entries) == 1:", "        if entries:"),
+    Mutant(
+        _THREAD,
+        "what waits dropped at the end",
+        "                return entries, True",
+        "                return entries[:0], True",
+    ),
+    Mutant(
+        _THREAD,
+        "given up and yet read",
+        " if entry.answer.running() or entry.answer.set_running_or_notify_cancel()]",
+        "]",
+    ),
+    Mutant(_QUESTION, "markup shown to the model", "if isinstance(item, str) and _TAG.search(item):", "if False:"),
+    Mutant(_QUESTION, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
+    Mutant(_BOUNDS, "only declared lengths limited", " if size <= self._n_bytes else None", ""),
+    Mutant(_BOUNDS, "requests not counted", "self._limiter.hit(", "self._limiter.test("),
+    Mutant(_SENT, "control characters taken", 'if unicodedata.category(char)[0] == "C" or', "if"),
+]
+
+
 MUTANTS = [
     *_PLANNING,
     *_ASKED_OUTSIDE,
     *_EXPORTING,
+    *_SERVING,
     *_RECOMMENDING,
     *_PLOTTING,
     *_SUITES,

@@ -141,6 +141,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/exporting": ["tests/exporting/test_folder.py", "tests/exporting/test_same_scores.py"],
     "llara_core/datasets/licences.py": ["tests/datasets/test_licences.py"],
     "llara_core/tables/histories.py": ["tests/recommending/test_reading.py"],
+    "llara/serving": ["tests/llara/serving/test_api.py", "tests/llara/serving/test_model_thread.py"],
     "llara_core/tables": ["tests/tables"],
     "llara_core/runtime": ["tests/runtime"],
     "llara_core/runtime/program.py": ["tests/stages/test_command.py"],

@@ -105,6 +105,7 @@ def test_finetuning_depends_on_prompt_templates_and_no_earlier_stage_does() -> N
     assert not any(dep in file.parents for name in before for dep in _code_deps(name) for file in files)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["tool"]["setuptools"]["package-data"] == {
+        "llara.serving": ["page/*"],
         "llara_core.exporting": ["scripts/*.py"],
         "llara_core.planning": ["*.json"],
         "llara_core.prompting": ["templates/*.yaml"],

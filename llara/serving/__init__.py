@@ -1,0 +1,1 @@
+"""A page and a JSON API over one trained model: what `llara serve` runs."""
