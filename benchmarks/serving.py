@@ -34,7 +34,7 @@ _GRACE = 90.0  # seconds in which a client's last answer must come
 
 @dataclass
 class Measured:
-    """What clients saw, and what the server cost: seconds by request, errors in words, (seconds, bytes), its processor time."""
+    """What clients saw and the server cost: seconds by request, errors in words, (seconds, bytes), processor time."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"recommend": [], "titles": []})
     errors: list[str] = field(default_factory=list)
