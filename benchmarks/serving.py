@@ -34,7 +34,10 @@ _GRACE = 90.0  # seconds in which a client's last answer must come
 
 @dataclass
 class Measured:
-    """What clients saw, and the server's memory: seconds by kind of request, errors in words, (seconds, bytes); its processor time."""
+    """What clients saw: seconds by kind of request, errors in words.
+
+    Of the server: memory as (seconds, bytes), and seconds of processor time.
+    """
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"recommend": [], "titles": []})
     errors: list[str] = field(default_factory=list)
