@@ -21,6 +21,7 @@ from llara_core.params.sections import FolderLlm
 from llara_core.runtime.files import sha256_of
 from llara_core.runtime.paths import METRICS, PREDICTIONS
 from llara_core.runtime.seal import require_seal
+from llara_core.tables.predictions import lineage_of_predictions, read_predictions, write_predictions
 from tests.conftest import TITLES
 from tests.exporting.conftest import Repository
 
@@ -126,6 +127,14 @@ def test_a_card_without_an_evaluation_of_these_artifacts_has_no_metrics(export: 
     card = (export(change=forget) / "README.md").read_text()
     assert "## Metrics\n\nNot evaluated." in card
     assert "These artifacts haven't been evaluated" in card
+
+
+def test_metrics_of_another_adapter_are_not_this_model_s(export: Callable[..., Path]) -> None:
+    def exchange(root: Path) -> None:
+        answered, made_from = read_predictions(root / PREDICTIONS), lineage_of_predictions(root / PREDICTIONS)
+        write_predictions(root / PREDICTIONS, answered, {**made_from, "adapter": "0" * 64})
+
+    assert "## Metrics\n\nNot evaluated." in (export(change=exchange) / "README.md").read_text()
 
 
 def test_a_card_says_that_params_have_changed(export: Callable[..., Path], made_of: Make) -> None:
