@@ -1,5 +1,6 @@
 """Command experiments: the runs that answer a question of experiments.yaml, and their comparison."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,8 +68,8 @@ def experiments(
         return
     suite = choose_suite(suites, name)
     metric_of(metric)  # before anything runs
-    if minutes is not None and minutes <= 0:
-        raise ParamsError(f"--minutes must be > 0, got {minutes:g}")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ParamsError(f"--minutes must be a number > 0, got {minutes:g}")
     minutes = suite.minutes if minutes is None else minutes
     checkouts, cache = _open()
     if only_plan:

@@ -88,8 +88,10 @@ def expand(
 
 
 def n_examples(params: Params) -> int:
-    """How many examples a tuning passes over."""
-    return params.curriculum.epochs * params.selected_objective.examples_per_epoch
+    """How many examples a tuning passes over: those of its last step too, which is as large as all others."""
+    recipe = params.selected_objective
+    n_steps = math.ceil(params.curriculum.epochs * recipe.examples_per_epoch / recipe.batch_size)
+    return n_steps * recipe.batch_size
 
 
 def _budget(examples: int, base: Params) -> list[str]:

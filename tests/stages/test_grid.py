@@ -276,7 +276,9 @@ def test_a_plan_starts_nothing(repository: Repository) -> None:
             ["broken"],
             "broken.typo: curriculum.epochz is no param (did you mean curriculum.epochs?), got -S curriculum.epochz=2",
         ),
-        (["courses", "--minutes", "0"], "--minutes must be > 0, got 0"),
+        (["courses", "--minutes", "0"], "--minutes must be a number > 0, got 0"),
+        (["courses", "--minutes", "nan"], "--minutes must be a number > 0, got nan"),
+        (["courses", "--minutes", "inf"], "--minutes must be a number > 0, got inf"),
         (["courses", "--metric", "mr"], "did you mean mrr?"),
     ],
 )
