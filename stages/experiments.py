@@ -159,16 +159,19 @@ def _compare(suite: Suite, grid: Grid, done: dict[str, str], metric: str, model:
     if outcome.compared:
         print_report(outcome.compared)
     if outcome.beside:
-        _print_beside(outcome.beside, metric)
+        print_beside(outcome.beside, metric)
     return unread
 
 
-def _print_beside(entries: "Sequence[Beside]", metric: str) -> None:
+def print_beside(entries: "Sequence[Beside]", metric: str) -> None:
+    """Print arms that have no paired difference, and why."""
+    from stages.compare import own_interval
+
     table = Table("arm", metric, "95 % interval", "seeds", title="Beside the baseline, without a paired difference")
     for entry in entries:
         own = entry.own
         seeds = " ".join(f"{mean:.4f}" for mean in own.seed_means)
-        table.add_row(Text(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", seeds)
+        table.add_row(Text(own.name), f"{own.mean:.4f}", own_interval(own), seeds)
     _console().print(table)
     for entry in entries:
         print(f"{entry.own.name}: {entry.why}")

@@ -111,7 +111,7 @@ def report(
         pairs.append(Pair(first.name, second.name, difference, p, verdict, words))
     if with_slices:
         pairs = [
-            replace(pair, slices=_slices(*couple, seed, n_resamples))
+            replace(pair, slices=_slices(*couple, asked, seed, n_resamples))
             for pair, couple in zip(pairs, couples, strict=True)
         ]
     n_users = len(np.unique(asked.sets.user_ids))
@@ -138,10 +138,12 @@ def _compare(first: Variant, second: Variant, rows: np.ndarray, seed: int, n_res
     return compare_pair(first.values[:, rows], second.values[:, rows], users, rng, n_resamples)
 
 
-def _slices(first: Variant, second: Variant, seed: int, n_resamples: int) -> dict[str, dict[str, Difference]]:
+def _slices(
+    first: Variant, second: Variant, asked: Asked, seed: int, n_resamples: int
+) -> dict[str, dict[str, Difference]]:
     return {
         name: {label: _compare(first, second, mask, seed, n_resamples) for label, mask in masks.items()}
-        for name, masks in slices_of(first.asked).items()
+        for name, masks in slices_of(asked).items()
     }
 
 

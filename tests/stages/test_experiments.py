@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from llara_core.evaluation.comparison_report import Own
+from llara_core.experiments.outcome import Beside
+from stages.experiments import print_beside
 from tests.conftest import ROOT
 from tests.stages.grids import Repository, wait_until
 
@@ -106,3 +109,12 @@ def test_two_arms_and_two_seeds_survive_a_kill_and_are_compared(repository: Repo
     assert ": started" not in again
     assert "4 of 4 runs are done already" in again
     assert repository.experiments() == found
+
+
+def test_an_arm_beside_may_have_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where all users have the same mean."""
+    print_beside([Beside(Own("same", 0.5, None, None, [0.5, 0.5], 0.0), "other lists")], "mrr")
+    print_beside([Beside(Own("varied", 0.5, 0.4, 0.625, [0.5], None), "other lists")], "mrr")
+    same, varied = (line for line in capsys.readouterr().out.splitlines() if "0.5000" in line)
+    assert [cell.strip() for cell in same.split("│")[1:5]] == ["same", "0.5000", "–", "0.5000 0.5000"]
+    assert [cell.strip() for cell in varied.split("│")[1:5]] == ["varied", "0.5000", "[0.4000, 0.6250]", "0.5000"]
