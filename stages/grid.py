@@ -4,18 +4,18 @@ import csv
 import json
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from ruamel.yaml import YAML
 
-from llara_core.errors import ArtifactError
+from llara_core.errors import ArtifactError, ParamsError
 from llara_core.experiments.pipeline import code_digests, stages_of
 from llara_core.experiments.plan import Planned, Speeds, plan, startable
 from llara_core.experiments.records import Cache, Record, recorded_stages
-from llara_core.experiments.runs import Run, expand
+from llara_core.experiments.runs import Run, expand, own_paths
 from llara_core.experiments.suites import Suite
 from llara_core.params.loading import load_params
 from stages.checkouts import Checkouts, Job, git, last_lines
@@ -57,12 +57,23 @@ def prepare(name: str, suite: Suite, n_seeds: int, minutes: float, checkouts: Ch
     pipeline, plain = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS))
     code = code_digests(stages_of(pipeline, plain), checkouts.tracked, Path())
     runs = expand(name, suite, n_seeds, minutes, PARAMS, pipeline, code, base)
+    _require_own_files(runs, checkouts)
     commits = {run.name: commit for run in runs if (commit := finished(run, code, checkouts, cache))}
     waiting = [run for run in runs if run.name not in commits]
     records = cache.records() if waiting else []
     known = {run.name: recorded_stages(run.stages, code, records) for run in waiting}
     speeds = Speeds(_pretraining_seconds(), _example_seconds(), base.train.objective.name, base.llm.name)
     return Grid(runs, code, commits, plan(waiting, known), speeds)
+
+
+def _require_own_files(runs: Sequence[Run], checkouts: Checkouts) -> None:
+    """Refuse the user's own files that no run would find: it has another folder, with what is in git alone."""
+    for run in runs:
+        for name, path in own_paths(run.params):
+            if not path.is_absolute() and (".." in path.parts or not checkouts.tracked(str(path))):
+                raise ParamsError(
+                    f"{run.arm}: {name} must be absolute, or in git: every run has a checkout of its own, got {path}"
+                )
 
 
 def finished(run: Run, code: Mapping[str, str], checkouts: Checkouts, cache: Cache) -> str | None:
