@@ -1,5 +1,6 @@
 """Command experiments: the runs that answer a question of experiments.yaml, and their comparison."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,8 +69,8 @@ def experiments(
         return
     suite = choose_suite(suites, name)
     metric_of(metric)  # before anything runs
-    if minutes is not None and minutes <= 0:
-        raise ParamsError(f"--minutes must be > 0, got {minutes:g}")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ParamsError(f"--minutes must be a number > 0, got {minutes:g}")
     minutes = suite.minutes if minutes is None else minutes
     checkouts, cache = open_repository()
     if only_plan:
@@ -166,16 +167,19 @@ def _compare(suite: Suite, grid: Grid, done: dict[str, str], metric: str, model:
     if outcome.compared:
         print_report(outcome.compared)
     if outcome.beside:
-        _print_beside(outcome.beside, metric)
+        print_beside(outcome.beside, metric)
     return unread
 
 
-def _print_beside(entries: "Sequence[Beside]", metric: str) -> None:
+def print_beside(entries: "Sequence[Beside]", metric: str) -> None:
+    """Print arms that have no paired difference, and why."""
+    from llara_core.experiments.comparison_tables import own_interval
+
     table = Table("arm", metric, "95 % interval", "seeds", title="Beside the baseline, without a paired difference")
     for entry in entries:
         own = entry.own
         seeds = " ".join(f"{mean:.4f}" for mean in own.seed_means)
-        table.add_row(Text(own.name), f"{own.mean:.4f}", f"[{own.low:.4f}, {own.high:.4f}]", seeds)
+        table.add_row(Text(own.name), f"{own.mean:.4f}", own_interval(own), seeds)
     _console().print(table)
     for entry in entries:
         print(f"{entry.own.name}: {entry.why}")

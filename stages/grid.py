@@ -2,19 +2,19 @@
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from ruamel.yaml import YAML
 
-from llara_core.errors import ArtifactError
+from llara_core.errors import ArtifactError, ParamsError
 from llara_core.experiments.journal import Journal
 from llara_core.experiments.pipeline import code_digests, stages_of
 from llara_core.experiments.plan import Planned, Speeds, plan, startable
 from llara_core.experiments.records import Cache, Record, recorded_stages
-from llara_core.experiments.runs import Run, expand
+from llara_core.experiments.runs import Run, expand, own_paths
 from llara_core.experiments.suites import Suite
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
@@ -55,6 +55,7 @@ def prepare(name: str, suite: Suite, n_seeds: int, minutes: float, checkouts: Ch
         ParamsError: an arm is unusable.
     """
     base, runs, code = expand_here(name, suite, n_seeds, minutes, checkouts)
+    _require_own_files(runs, checkouts)
     commits = {run.name: commit for run in runs if (commit := finished(run, code, checkouts, cache))}
     waiting = [run for run in runs if run.name not in commits]
     records = cache.records() if waiting else []
@@ -74,6 +75,16 @@ def expand_here(
     pipeline, plain = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS))
     code = code_digests(stages_of(pipeline, plain), checkouts.tracked, Path())
     return base, expand(name, suite, n_seeds, minutes, PARAMS, pipeline, code, base), code
+
+
+def _require_own_files(runs: Sequence[Run], checkouts: Checkouts) -> None:
+    """Refuse the user's own files that no run would find: it has another folder, with what is in git alone."""
+    for run in runs:
+        for name, path in own_paths(run.params):
+            if not path.is_absolute() and (".." in path.parts or not checkouts.tracked(str(path))):
+                raise ParamsError(
+                    f"{run.arm}: {name} must be absolute, or in git: every run has a checkout of its own, got {path}"
+                )
 
 
 def finished(run: Run, code: Mapping[str, str], checkouts: Checkouts, cache: Cache) -> str | None:

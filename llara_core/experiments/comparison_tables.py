@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llara_core.evaluation.comparison import Counts, Difference
-from llara_core.evaluation.comparison_report import Pair, Report
+from llara_core.evaluation.comparison_report import Own, Pair, Report
 
 _TABLE_WIDTH = 120  # where no terminal tells, rich would break the labels
 _DASH = "–"
@@ -27,14 +27,18 @@ def print_report(result: Report) -> None:
         print(line)
 
 
+def own_interval(own: Own) -> str:
+    """`[0.4000, 0.6250]`, or a dash where there is none."""
+    return _DASH if own.low is None else f"[{own.low:.4f}, {own.high:.4f}]"
+
+
 def _own_table(result: Report) -> Table:
     has_seeds = any(own.seed_sd is not None for own in result.variants)
     table = Table("variant", result.metric, "95 % interval", *(["sd of seeds", "seeds"] if has_seeds else []))
     for own in result.variants:
         deviation = _DASH if own.seed_sd is None else f"{own.seed_sd:.4f}"
         seeds = [deviation, " ".join(f"{mean:.4f}" for mean in own.seed_means)] if has_seeds else []
-        interval = _DASH if own.low is None else f"[{own.low:.4f}, {own.high:.4f}]"
-        table.add_row(Text(own.name), f"{own.mean:.4f}", interval, *seeds)
+        table.add_row(Text(own.name), f"{own.mean:.4f}", own_interval(own), *seeds)
     return table
 
 

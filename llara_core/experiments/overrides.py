@@ -26,13 +26,14 @@ def override(path: Path, overrides: Sequence[str], what: str) -> tuple[dict[str,
     # Not at the top: they take a second to import, and a mistake in experiments.yaml shouldn't wait for them.
     from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
+    from ruamel.yaml.representer import RepresenterError
 
     with tempfile.TemporaryDirectory() as folder:
         changed = Path(folder) / _PARAMS
         shutil.copyfile(path, changed)
         try:
             apply_overrides(changed, list(overrides))
-        except DvcException as error:
+        except (DvcException, RepresenterError) as error:  # the latter of a sweep over a range, which is no value
             plain = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
             raise ParamsError(f"{what}: {_problem(plain, overrides, error)}") from error
         try:

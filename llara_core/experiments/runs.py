@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from llara_core.errors import ParamsError
 from llara_core.experiments.overrides import name_of, override
 from llara_core.experiments.pipeline import Stage, signatures, stages_of
 from llara_core.experiments.suites import Suite
+from llara_core.params.base import Section
 from llara_core.params.params import Params
 
 _GIVEN = {"seed": "--seeds", "curriculum.epochs": "the suite's examples"}
@@ -88,8 +89,22 @@ def expand(
 
 
 def n_examples(params: Params) -> int:
-    """How many examples a tuning passes over."""
-    return params.curriculum.epochs * params.selected_objective.examples_per_epoch
+    """How many examples a tuning passes over: those of its last step too, which is as large as all others."""
+    recipe = params.selected_objective
+    n_steps = math.ceil(params.curriculum.epochs * recipe.examples_per_epoch / recipe.batch_size)
+    return n_steps * recipe.batch_size
+
+
+def own_paths(params: Params) -> Iterator[tuple[str, Path]]:
+    """Yield the user's own files and folders that a run reads, by the names of their params."""
+    chosen: dict[str, Section] = {
+        f"datasets.{params.dataset.name}": params.selected_dataset,
+        f"llms.{params.llm.name}": params.selected_llm,
+    }
+    for entry, section in chosen.items():
+        for field in type(section).model_fields:
+            if isinstance(path := getattr(section, field), Path):
+                yield f"{entry}.{field}", path
 
 
 def _budget(examples: int, base: Params) -> list[str]:

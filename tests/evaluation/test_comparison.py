@@ -12,9 +12,10 @@ from scipy import stats
 
 from llara_core.errors import ArtifactError
 from llara_core.evaluation.comparison import Counts, Difference, compare_pair, require_same_lists
-from llara_core.evaluation.comparison_report import Report, Variant, report
+from llara_core.evaluation.comparison_report import Report, Variant, describe, report
 from llara_core.evaluation.significance import bootstrap_interval, holm, sign_test, spread_of_difference
 from llara_core.evaluation.slices import slices_of
+from llara_core.evaluation.statistics import share_with_interval
 from tests.evaluation.stored import make_asked
 
 
@@ -464,6 +465,17 @@ def test_users_who_are_all_alike_give_no_interval() -> None:
     assert json.loads(json.dumps(found.as_json(), allow_nan=False))["variants"][0]["low"] is None
 
 
+def test_a_variant_s_own_interval_is_that_between_users() -> None:
+    own = describe(_variant("A", [0.5, 0.5, 0.4, 0.4, 0.3, 0.3], [1, 1, 2, 2, 3, 3]))
+    half = 4.302653 * 0.1 / 3**0.5  # Student's t of three users, whose means are .5, .4 and .3
+    assert (own.mean, own.low, own.high) == pytest.approx((0.4, 0.4 - half, 0.4 + half), abs=1e-6)
+    hits, users = [1, 1, 0, 0, 1, 1, 0, 0], [1, 1, 2, 2, 3, 3, 4, 4]
+    own = describe(_variant("B", hits, users))
+    assert (own.mean, own.low, own.high) == share_with_interval(np.array(hits), np.array(users))
+    assert own.low is not None
+    assert own.low < describe(_variant("B", hits, list(range(8)))).low
+
+
 def test_slices_are_the_first_variants_where_training_counts_differ() -> None:
     first, second = _variant("A", [1, 1, 0], [1, 2, 3]), _variant("B", [0, 1, 0], [1, 2, 3])
     second = replace(second, asked=replace(second.asked, n_train=np.full_like(second.asked.n_train, 3)))
@@ -472,3 +484,7 @@ def test_slices_are_the_first_variants_where_training_counts_differ() -> None:
         assert list(found.pairs[0].slices["target_n_train"]) == labels
         note = f"Training counts differ between variants: slices are {variants[0].name}'s."
         assert note in found.notes
+    # Those of every pair: two pairs' slices of one name hold the same lists.
+    for alone in (False, True):
+        found = report((first, second, second), "mrr", with_slices=True, seed=0, with_first_alone=alone)
+        assert {tuple(pair.slices["target_n_train"]) for pair in found.pairs} == {("20–99",)}

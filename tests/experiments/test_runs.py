@@ -11,6 +11,7 @@ from llara_core.experiments.overrides import name_of, override
 from llara_core.experiments.pipeline import stages_of
 from llara_core.experiments.runs import Run, expand, n_examples
 from llara_core.experiments.suites import Suite, load_suites
+from llara_core.objectives.step_plan import step_settings
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
 from tests.conftest import ROOT
@@ -81,6 +82,14 @@ def test_dvc_is_given_what_was_checked_and_no_arm_s_override_is_idle(name: str) 
             assert all(any(_names_any({name}, key) for key in differing) for name in own - restated), run.name
 
 
+@pytest.mark.parametrize("name", SUITES)
+def test_chunks_have_room_for_the_history_that_an_arm_is_shown(name: str) -> None:
+    """Finetuning refuses others; SmolLM2 takes 5.4 tokens for an item of MovieLens-100K, over all interactions."""
+    for run in _runs(name, SUITES[name], 1):
+        if run.params.train.objective.name == "stream":
+            assert run.params.objectives.stream.chunk_tokens >= 5.4 * run.params.split.history_length, run.name
+
+
 def _names_any(names: set[str], key: str) -> bool:
     """Whether one of the names is the param's, or its section's."""
     return any(key == name or key.startswith(f"{name}.") for name in names)
@@ -94,6 +103,24 @@ def test_names_say_suite_arm_seed_and_content() -> None:
     assert not {run.name for run in shorter} & {run.name for run in runs}
     assert {n_examples(run.params) for run in shorter} == {160}
     assert len(_runs("toy", _suite(other=["lora.rank=4"]), n_seeds=3)) == 6
+
+
+@pytest.mark.parametrize(
+    ("epochs", "examples", "batch_size", "expected"), [(1, 320, 16, 320), (1, 320, 256, 512), (3, 10, 16, 32)]
+)
+def test_examples_are_those_of_whole_steps(
+    params: Params, epochs: int, examples: int, batch_size: int, expected: int
+) -> None:
+    """As many as the plan of the training has."""
+    recipe = params.objectives.stream.model_copy(update={"examples_per_epoch": examples, "batch_size": batch_size})
+    changed = params.model_copy(
+        update={
+            "objectives": params.objectives.model_copy(update={"stream": recipe}),
+            "curriculum": params.curriculum.model_copy(update={"epochs": epochs}),
+        }
+    )
+    settings = step_settings(changed, recipe)
+    assert n_examples(changed) == expected == settings.n_steps * settings.batch_size
 
 
 def test_the_baseline_comes_first() -> None:
@@ -113,11 +140,16 @@ def test_the_baseline_comes_first() -> None:
         (["curriculum.schedule=step"], "toy.other: curriculum.text is missing"),
         (["lora.rank=1,2"], "toy.other: -S must be what DVC takes, got"),
         (["lora.rank"], "toy.other: -S must be what DVC takes, got"),
+        (["lora.rank=range(1,4)"], "toy.other: -S must be what DVC takes, got"),
         (["seed=3"], "toy.other: seed is given by --seeds and can't be overridden, got -S seed=3"),
         (["++curriculum.epochs=3"], "toy.other: curriculum.epochs is given by the suite's examples"),
         (
             ["objectives.stream.examples_per_epoch=64"],
             "toy.other: an arm must be tuned on as many examples as the baseline base, 320, got 64",
+        ),
+        (
+            ["objectives.stream.batch_size=256"],  # a second step would be needed, and be whole
+            "toy.other: an arm must be tuned on as many examples as the baseline base, 320, got 512",
         ),
         (
             [],

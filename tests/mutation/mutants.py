@@ -1019,6 +1019,14 @@ _SUITES = [
     Mutant(
         _PLAN_OF_RUNS, "twice side by side", "if not being_computed.intersection(planned.missing.values()):", "if True:"
     ),
+    Mutant(_RUNS, "a last step of fewer examples", "return n_steps * recipe.batch_size", "return n_steps * 16"),
+    Mutant(_OVERALL, "slices of a pair's own", "slices_of(asked)", "slices_of(first.asked)"),
+    Mutant(
+        _OVERALL,
+        "own intervals between lists",
+        "mean_with_interval(averaged, users)",
+        "mean_with_interval(averaged, np.arange(len(users)))",
+    ),
     Mutant(_OUTCOME, "all pairs", "with_first_alone=True", "with_first_alone=False"),
     Mutant(
         _OVERALL,

@@ -22,6 +22,8 @@ if stage == "prepare":
 elif stage == "train":
     if schedule == "reverse":
         sys.exit("no luck with this schedule")
+    if os.environ.get("FAIL") == f"{schedule} {params['seed']}":
+        sys.exit("no luck with this seed")
     if os.environ.get("HOLD") == f"{schedule} {params['seed']}":
         time.sleep(float(os.environ["SECONDS"]))
     Path("data/trained.txt").write_text(schedule)

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
+from llara_core.evaluation.comparison_report import Own
+from llara_core.experiments.outcome import Beside
+from stages.experiments import print_beside
 from tests.conftest import ROOT
 from tests.reporting.browser import NO_CHROMIUM, chromium, open_page
 from tests.reporting.reading import Page, read_page
@@ -182,3 +185,12 @@ def test_the_report_opens_in_a_browser_without_a_network(repository: Repository,
     assert opened.requests == ["/index.html"]
     assert not opened.said
     _require_figures(read_page(opened.dom), _hits(repository, "llara"))
+
+
+def test_an_arm_beside_may_have_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where all users have the same mean."""
+    print_beside([Beside(Own("same", 0.5, None, None, [0.5, 0.5], 0.0), "other lists")], "mrr")
+    print_beside([Beside(Own("varied", 0.5, 0.4, 0.625, [0.5], None), "other lists")], "mrr")
+    same, varied = (line for line in capsys.readouterr().out.splitlines() if "0.5000" in line)
+    assert [cell.strip() for cell in same.split("│")[1:5]] == ["same", "0.5000", "–", "0.5000 0.5000"]
+    assert [cell.strip() for cell in varied.split("│")[1:5]] == ["varied", "0.5000", "[0.4000, 0.6250]", "0.5000"]

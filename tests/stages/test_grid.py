@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.stages.grids import Repository, wait_until
-from tests.stages.quick_pipeline import PIPELINE, WORK, make_repository
+from tests.stages.quick_pipeline import PIPELINE, SUITES, WORK, make_repository
 
 
 @pytest.fixture
@@ -41,6 +41,34 @@ def test_a_failing_arm_is_named_and_the_others_are_compared(repository: Reposito
     assert ": started" in (again := repository.run("unlucky", "--seeds", "1", status=1))
     assert again.count(": started") == 1
     assert _journal(repository)[len(before) :] == ["train reverse 0"]
+
+
+def test_runs_have_what_is_not_committed_and_are_paired_by_seed(repository: Repository) -> None:
+    """Edited, added and removed files; where a seed of an arm has failed, that of the baseline is left out."""
+    (repository.folder / "old.py").write_text("")
+    (repository.folder / "dvc.yaml").write_text(PIPELINE.replace("deps: [work.py]", "deps: [work.py, old.py]"))
+    repository.commit()
+    (repository.folder / "dvc.yaml").write_text(PIPELINE.replace("deps: [work.py]", "deps: [work.py, more.py]"))
+    (repository.folder / "more.py").write_text("HITS = {0: 5, 1: 10}\n")
+    edited = WORK.replace("else:\n", "else:\n    from more import HITS\n", 1)
+    edited = edited.replace('"linear": 10', '"linear": HITS[params["seed"]]')
+    (repository.folder / "work.py").write_text(edited)
+    (repository.folder / "old.py").unlink()
+    repository.git("add", "more.py")
+    before = repository.git("status", "--short")
+    unlucky = replace(repository, extra=repository.extra | {"FAIL": "cosine 0"})
+    output = unlucky.run("courses", "--seeds", "2", "--metric", "mrr", status=1)
+    assert repository.git("status", "--short") == before
+    runs = {name.rsplit("-", 1)[0]: commit for name, commit in repository.experiments().items()}
+    assert sorted(runs) == ["courses-cosine-s1", "courses-linear-s0", "courses-linear-s1"]
+    for commit in runs.values():
+        files = repository.git("ls-tree", "--name-only", commit).split()
+        assert ("more.py" in files, "old.py" in files) == (True, False)
+        assert repository.git("show", f"{commit}:work.py") == edited.strip()
+    assert "cosine and linear are compared by common seeds: 1." in output
+    # Targets stand first or last of three: 30 of 40 less 10 of 40 first are 20 / 40 · 2 / 3 more.
+    assert "cosine is better than linear by 0.3333" in output
+    assert "mrr on 40 lists" in output
 
 
 def test_runs_are_those_of_their_content(repository: Repository) -> None:
@@ -175,7 +203,9 @@ def test_a_plan_starts_nothing(repository: Repository) -> None:
             ["broken"],
             "broken.typo: curriculum.epochz is no param (did you mean curriculum.epochs?), got -S curriculum.epochz=2",
         ),
-        (["courses", "--minutes", "0"], "--minutes must be > 0, got 0"),
+        (["courses", "--minutes", "0"], "--minutes must be a number > 0, got 0"),
+        (["courses", "--minutes", "nan"], "--minutes must be a number > 0, got nan"),
+        (["courses", "--minutes", "inf"], "--minutes must be a number > 0, got inf"),
         (["courses", "--metric", "mr"], "did you mean mrr?"),
     ],
 )
@@ -194,6 +224,30 @@ def test_files_that_no_experiment_would_see_are_refused(repository: Repository) 
     (repository.folder / "more").mkdir()
     (repository.folder / "more" / "new.py").write_text("")
     assert "error: more/new.py must be in git" in repository.run("courses", "--plan", status=1)
+
+
+def test_files_of_the_user_s_own_must_be_where_every_checkout_finds_them(repository: Repository) -> None:
+    """A path that leads on from the checkout leads nowhere from a run's own, unless git brings the files along."""
+    entry = "llms.own={source: folder, path: models/own, dtype: float32}"
+    suites = SUITES.replace("everywhere: []", f"everywhere: ['+{entry}', llm.name=own]", 1)
+    (repository.folder / "experiments.yaml").write_text(suites)
+    (repository.folder / "models" / "own").mkdir(parents=True)
+    (repository.folder / "models" / "own" / "config.json").write_text("{}")
+    with (repository.folder / ".gitignore").open("a") as ignored:
+        ignored.write("/models\n")
+    output = repository.run("courses", "--plan", status=1)
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
+    refusal = "linear: llms.own.path must be absolute, or in git: every run has a checkout of its own, got"
+    assert f"{refusal} models/own" in output
+    (repository.folder / "experiments.yaml").write_text(suites.replace("models/own", "../models"))
+    assert f"{refusal} ../models" in repository.run("courses", "--plan", status=1)
+    (repository.folder / "experiments.yaml").write_text(suites)
+    repository.git("add", "-f", "models")
+    repository.run("courses", "--plan")
+    repository.git("rm", "-r", "-q", "--cached", "models")
+    (repository.folder / "experiments.yaml").write_text(suites.replace("models/own", f"{repository.folder}/models/own"))
+    repository.run("courses", "--plan")
 
 
 def test_suites_are_listed(repository: Repository) -> None:
