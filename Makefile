@@ -32,7 +32,7 @@ browser:
 		&& { timeout 60 apt-get update --quiet=2; timeout 180 apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null; }; } \
 		|| echo "no chromium: tests of pages will be skipped"
 
-# Not part of CI, for it takes half an hour: the tests must notice each wrong change in tests/mutation/mutants.py.
+# Not part of CI, for it takes an hour: the tests must notice each wrong change in tests/mutation/mutants.py.
 mutation: $(STAMP)
 	python -m tests.mutation.run
 
