@@ -96,6 +96,9 @@ _POOLS = "llara_core/recommenders/pools.py"
 _HARD = "llara_core/evaluation/hard_lists.py"
 _LISTS = "llara_core/tables/asked_lists.py"
 _STAGE = "stages/candidates.py"
+_EXPERIMENTS = "stages/experiments.py"
+_CHECKOUTS = "stages/checkouts.py"
+_GRID = "stages/grid.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -975,6 +978,20 @@ _SUITES = [
         "mean_with_interval(averaged, users)",
         "mean_with_interval(averaged, np.arange(len(users)))",
     ),
+    Mutant(
+        _CHECKOUTS,
+        "what isn't committed left out",
+        'changed = git(*identity, "stash", "create", folder=self._root)',
+        'changed = ""',
+    ),
+    Mutant(
+        _EXPERIMENTS,
+        "arms paired in order",
+        "return replace(variant, seeds=tuple(entry.seed for entry in runs))",
+        "return variant",
+    ),
+    Mutant(_EXPERIMENTS, "--metric ignored", "in runs], metric)", 'in runs], "hit_ratio_at_1")'),
+    Mutant(_GRID, "files that no run finds", "if not path.is_absolute() and", "if False and"),
     Mutant(_OUTCOME, "all pairs", "with_first_alone=True", "with_first_alone=False"),
     Mutant(
         _OVERALL,
