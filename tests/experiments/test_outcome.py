@@ -76,7 +76,7 @@ def test_numbers_of_examples_are_names() -> None:
 def test_without_the_baseline_or_a_common_seed_nothing_is_paired() -> None:
     found = _compare(_arm("a", {0: 9}), _arm("b", {0: 12}))
     assert found.compared is None
-    assert [entry.why for entry in found.beside] == ["no run of the baseline base is finished"] * 2
+    assert [entry.why for entry in found.beside] == ["the baseline base has no finished run that can be read"] * 2
     found = _compare(_arm("base", {0: 6}), _arm("a", {1: 9}))
     assert found.compared is None
     assert found.beside[1].why == "no seed of it and of base is finished"

@@ -947,7 +947,8 @@ _DRAWING = [
 _SUITES = [
     Mutant(_RUNS, "another seed by name alone", 'plain | {"seed": seed}', "plain"),
     Mutant(_RUNS, "examples of one objective", "for entry in entries), ", "for entry in list(entries)[:1]), "),
-    Mutant(_RUNS, "equal arms pass", "if (other := seen.setdefault(content, run.arm)) != run.arm:", "if False:"),
+    Mutant(_RUNS, "equal arms pass", "if earlier.stages == run.stages), None)", "if False), None)"),
+    Mutant(_RUNS, "0 and 0.0 differ", "earlier.stages == run.stages", "earlier.signatures == run.signatures"),
     Mutant(_RUNS, "the arm's seed is the params' own", 'f"seed={seed}")', '"seed=0")'),
     Mutant(_PIPELINE, "options of what isn't selected", "fill(param) for param", "param.split('.')[0] for param"),
     Mutant(
