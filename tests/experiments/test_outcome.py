@@ -48,6 +48,16 @@ def test_runs_are_paired_by_seed() -> None:
     assert paired.high - paired.low < 0.3
 
 
+def test_one_common_seed_is_one_run() -> None:
+    """However many either has."""
+    found = _compare(_arm("base", {0: 6, 1: 7, 2: 8}), _arm("a", {2: 20, 3: 21, 4: 22}))
+    assert found.compared
+    assert found.compared.notes == [
+        "a and base are compared by one common seed, 2: another may differ by more than the interval says."
+    ]
+    assert found.compared.pairs[0].difference.p_pooled is None
+
+
 def test_other_lists_are_shown_beside() -> None:
     others = make_asked(list(range(2, 32)))
     found = _compare(_arm("base", {0: 6}), _arm("a", {0: 9}, others), _arm("b", {0: 12}))
