@@ -198,10 +198,16 @@ def _notes_on_seeds(variants: Sequence[Variant], couples: Sequence[tuple[Variant
     """Say which comparisons leave out seeds that only one variant has."""
     whole = {variant.name: variant.seeds for variant in variants}
     return [
-        f"{first.name} and {second.name} are compared by common seeds: {', '.join(map(str, first.seeds or ()))}."
+        f"{first.name} and {second.name} are compared by {_common_seeds(first.seeds or ())}."
         for first, second in couples
         if (first.seeds, second.seeds) != (whole[first.name], whole[second.name])
     ]
+
+
+def _common_seeds(seeds: tuple[int, ...]) -> str:
+    if len(seeds) > 1:
+        return f"common seeds: {', '.join(map(str, seeds))}"
+    return f"one common seed, {seeds[0]}: another may differ by more than the interval says"
 
 
 def _notes(variants: Sequence[Variant]) -> list[str]:

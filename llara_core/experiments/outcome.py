@@ -56,7 +56,7 @@ def compare_arms(
 def _why_not(first: Variant | None, arm: Variant, baseline: str) -> str:
     """Say why an arm can't be paired with the baseline; empty: it can."""
     if first is None:
-        return f"no run of the baseline {baseline} is finished"
+        return f"the baseline {baseline} has no finished run that can be read"
     if first.seeds and arm.seeds and not set(first.seeds).intersection(arm.seeds):
         return f"no seed of it and of {baseline} is finished"
     try:

@@ -137,10 +137,9 @@ def _require_equal_examples(name: str, arms: Mapping[str, Params], baseline: str
 
 def _require_different(name: str, runs: Sequence[Run]) -> None:
     """Refuse arms that change nothing that a stage depends on, such as an option of what isn't selected."""
-    seen: dict[str, str] = {}
-    for run in runs:
-        content = json.dumps(run.signatures, sort_keys=True)
-        if (other := seen.setdefault(content, run.arm)) != run.arm:
+    for place, run in enumerate(runs):
+        # Not by their digests, in which 0 and 0.0 differ.
+        if (other := next((earlier.arm for earlier in runs[:place] if earlier.stages == run.stages), None)) is not None:
             raise ParamsError(
                 f"{name}.{run.arm}: an arm's overrides must change what a stage depends on, got the same effective "
                 f"params as {name}.{other}"

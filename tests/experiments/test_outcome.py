@@ -48,6 +48,16 @@ def test_runs_are_paired_by_seed() -> None:
     assert paired.high - paired.low < 0.3
 
 
+def test_one_common_seed_is_one_run() -> None:
+    """However many either has."""
+    found = _compare(_arm("base", {0: 6, 1: 7, 2: 8}), _arm("a", {2: 20, 3: 21, 4: 22}))
+    assert found.compared
+    assert found.compared.notes == [
+        "a and base are compared by one common seed, 2: another may differ by more than the interval says."
+    ]
+    assert found.compared.pairs[0].difference.p_pooled is None
+
+
 def test_other_lists_are_shown_beside() -> None:
     others = make_asked(list(range(2, 32)))
     found = _compare(_arm("base", {0: 6}), _arm("a", {0: 9}, others), _arm("b", {0: 12}))
@@ -76,7 +86,7 @@ def test_numbers_of_examples_are_names() -> None:
 def test_without_the_baseline_or_a_common_seed_nothing_is_paired() -> None:
     found = _compare(_arm("a", {0: 9}), _arm("b", {0: 12}))
     assert found.compared is None
-    assert [entry.why for entry in found.beside] == ["no run of the baseline base is finished"] * 2
+    assert [entry.why for entry in found.beside] == ["the baseline base has no finished run that can be read"] * 2
     found = _compare(_arm("base", {0: 6}), _arm("a", {1: 9}))
     assert found.compared is None
     assert found.beside[1].why == "no seed of it and of base is finished"

@@ -161,6 +161,7 @@ def test_the_baseline_comes_first() -> None:
             "validation.patience must be ≥ times 4, or training may end before",
         ),
         (["lora.rank=8"], "got the same effective params as toy.base"),  # what it is already
+        (["lora.dropout=0"], "got the same effective params as toy.base"),  # and here as well: 0.0
     ],
 )
 def test_unusable_arms_are_refused(overrides: list[str], message: str) -> None:

@@ -147,6 +147,9 @@ _THREAD = "llara/serving/model_thread.py"
 _QUESTION = "llara/serving/reading.py"
 _BOUNDS = "llara/serving/limits.py"
 _SENT = "llara/serving/schema.py"
+_EXPERIMENTS = "stages/experiments.py"
+_CHECKOUTS = "stages/checkouts.py"
+_GRID = "stages/grid.py"
 
 _EXAMPLES = [
     Mutant(_PLAN, "padding shown as an item", "shown[i][shown[i] != PADDING_ID]", "shown[i]"),
@@ -996,7 +999,8 @@ _DRAWING = [
 _SUITES = [
     Mutant(_RUNS, "another seed by name alone", 'plain | {"seed": seed}', "plain"),
     Mutant(_RUNS, "examples of one objective", "for entry in entries), ", "for entry in list(entries)[:1]), "),
-    Mutant(_RUNS, "equal arms pass", "if (other := seen.setdefault(content, run.arm)) != run.arm:", "if False:"),
+    Mutant(_RUNS, "equal arms pass", "if earlier.stages == run.stages), None)", "if False), None)"),
+    Mutant(_RUNS, "0 and 0.0 differ", "earlier.stages == run.stages", "earlier.signatures == run.signatures"),
     Mutant(_RUNS, "the arm's seed is the params' own", 'f"seed={seed}")', '"seed=0")'),
     Mutant(_PIPELINE, "options of what isn't selected", "fill(param) for param", "param.split('.')[0] for param"),
     Mutant(
@@ -1027,6 +1031,20 @@ _SUITES = [
         "mean_with_interval(averaged, users)",
         "mean_with_interval(averaged, np.arange(len(users)))",
     ),
+    Mutant(
+        _CHECKOUTS,
+        "what isn't committed left out",
+        'changed = git(*identity, "stash", "create", folder=self._root)',
+        'changed = ""',
+    ),
+    Mutant(
+        _EXPERIMENTS,
+        "arms paired in order",
+        "return replace(variant, seeds=tuple(entry.seed for entry in runs))",
+        "return variant",
+    ),
+    Mutant(_EXPERIMENTS, "--metric ignored", "in runs], metric)", 'in runs], "hit_ratio_at_1")'),
+    Mutant(_GRID, "files that no run finds", "if not path.is_absolute() and", "if False and"),
     Mutant(_OUTCOME, "all pairs", "with_first_alone=True", "with_first_alone=False"),
     Mutant(
         _OVERALL,

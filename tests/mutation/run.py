@@ -145,6 +145,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/tables": ["tests/tables"],
     "llara_core/runtime": ["tests/runtime"],
     "llara_core/runtime/program.py": ["tests/stages/test_command.py"],
+    "stages/checkouts.py": ["tests/stages/test_checkouts.py", "tests/stages/test_grid.py"],
+    "stages/experiments.py": ["tests/stages/test_grid.py"],
+    "stages/grid.py": ["tests/stages/test_grid.py"],
 }
 PROCESSES = 2
 TIMEOUT = 600  # seconds for the tests of one mutant
