@@ -78,9 +78,9 @@ class Checkouts:
             raise ParamsError(f"{new.splitlines()[0]} must be in git, or DVC's experiments don't see it; `git add` it")
         return git("ls-files", "--", path, folder=self._root).splitlines()
 
-    def commit_of(self, name: str) -> str | None:
-        """Commit of the experiment of this name, of whichever commit it is an experiment."""
-        return next(iter(self._references(self._root, name).values()), None)
+    def commits_of(self, name: str) -> list[str]:
+        """Commits of the experiments of this name, of whichever commits they are experiments."""
+        return list(self._references(self._root, name).values())
 
     def experiments(self, pattern: str) -> list[str]:
         """Names of all experiments that a pattern of git fits."""

@@ -90,20 +90,22 @@ def _require_own_files(runs: Sequence[Run], checkouts: Checkouts) -> None:
 def finished(run: Run, code: Mapping[str, str], checkouts: Checkouts, cache: Cache) -> str | None:
     """Commit of the experiment that holds a run's results; None where there is none.
 
-    That of its name, if its dvc.lock records every stage with this run's params and code, and the cache has the
-    predictions.
+    One of its name, if its dvc.lock records every stage with this run's params and code, and the cache has the
+    predictions. There may be others of that name, such as a colleague's whose results aren't here.
     """
-    if (commit := checkouts.commit_of(run.name)) is None:
-        return None
+    return next((found for found in checkouts.commits_of(run.name) if _holds(found, run, code, cache)), None)
+
+
+def _holds(commit: str, run: Run, code: Mapping[str, str], cache: Cache) -> bool:
     try:
         content = YAML(typ="safe").load(git("show", f"{commit}:{_LOCK}"))
     except ArtifactError:  # an experiment that somebody else has made has no dvc.lock
-        return None
+        return False
     found = recorded_stages(run.stages, code, [Record.of(entry) for entry in content["stages"].values()])
     if len(found) < len(run.stages):
-        return None
+        return False
     outs = {path: digest for record in found.values() for path, digest in record.outs.items()}
-    return commit if cache.holds(outs.get(PREDICTIONS.as_posix(), "")) else None
+    return cache.holds(outs.get(PREDICTIONS.as_posix(), ""))
 
 
 @dataclass

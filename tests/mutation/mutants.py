@@ -1044,6 +1044,12 @@ _SUITES = [
         "return variant",
     ),
     Mutant(_EXPERIMENTS, "--metric ignored", "in runs], metric)", 'in runs], "hit_ratio_at_1")'),
+    Mutant(
+        _GRID,
+        "one experiment of a name alone",
+        "checkouts.commits_of(run.name) if",
+        "checkouts.commits_of(run.name)[:1] if",
+    ),
     Mutant(_GRID, "files that no run finds", "if not path.is_absolute() and", "if False and"),
     Mutant(_OUTCOME, "all pairs", "with_first_alone=True", "with_first_alone=False"),
     Mutant(

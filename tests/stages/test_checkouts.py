@@ -49,7 +49,7 @@ def clone(root: Path, opened: Checkouts) -> Path:
 def test_what_is_finished_comes_home_and_its_clone_goes(opened: Checkouts, clone: Path, root: Path) -> None:
     result = _git(clone, "rev-parse", "HEAD")
     opened.collect()
-    assert opened.commit_of(NAME) == result
+    assert opened.commits_of(NAME) == [result]
     assert _git(root, "cat-file", "-t", result) == "commit"
     assert not clone.exists()
 
@@ -87,7 +87,7 @@ def test_a_kill_while_collecting_loses_nothing(
     assert killed == (place != "after it")
     again = Checkouts(Path(), root / "cache")
     again.collect()
-    assert again.commit_of(NAME) == result
+    assert again.commits_of(NAME) == [result]
     assert _git(root, "cat-file", "-t", result) == "commit"
     assert not list((again.state / "checkouts").iterdir())
     assert not list(again.state.rglob("HEAD"))

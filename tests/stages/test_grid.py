@@ -184,6 +184,20 @@ def test_jobs_run_side_by_side_and_compute_nothing_twice(repository: Repository)
     assert len(repository.experiments()) == 4
 
 
+def test_an_unfinished_experiment_of_the_same_name_hides_no_finished_one(repository: Repository) -> None:
+    """As one of a colleague's whose results aren't in this cache, pulled without them."""
+    repository.run("courses", "--seeds", "1")
+    finished = repository.experiments()
+    for name in finished:
+        for first in ("00", "ff"):  # before and behind the finished one
+            repository.git("update-ref", f"refs/exps/{first}/{'0' * 38}/{name}", "HEAD")
+    again = repository.run("courses", "--seeds", "1")
+    assert "2 of 2 runs are done already" in again
+    assert ": started" not in again
+    kept = set(repository.git("for-each-ref", "--format=%(objectname)", "refs/exps/*/*/*").split())
+    assert set(finished.values()) <= kept
+
+
 def test_a_plan_starts_nothing(repository: Repository) -> None:
     plan = repository.run("courses", "--plan")
     assert "64 examples" in plan
