@@ -103,17 +103,19 @@ def _changed_since(name: str, suite: Suite, entry: SuiteEntry, checkouts: Checko
 def _run_result(planned: PlannedRun, journal: Journal, checkouts: Checkouts, cache: Cache, wanted: Wanted) -> RunResult:
     """Read a run, whatever has become of it."""
     name, arm, seed = planned.name, planned.arm, planned.seed
-    known, commit = journal.run(name), checkouts.commit_of(name)
+    known, commits = journal.run(name), checkouts.commits_of(name)
     seconds, machine = (known.seconds, known.machine) if known else (None, {})
     if known is not None and known.status == "failed":
         return RunResult(name, arm, seed, "failed", known.why, seconds=seconds, machine=machine)
-    if commit is None:
+    if not commits:
         return RunResult(name, arm, seed, "not run", ("its experiment was removed",) if known else ())
-    done = RunResult(name, arm, seed, "done", commit=commit, seconds=seconds, machine=machine)
-    try:
-        return replace(done, **_read_commit(commit, cache, wanted))
-    except ArtifactError as error:
-        return replace(done, why=(str(error),))
+    done, problems = RunResult(name, arm, seed, "done", seconds=seconds, machine=machine), dict[str, str]()
+    for commit in commits:  # a colleague's of the same name may lie beside ours, without its results
+        try:
+            return replace(done, commit=commit, **_read_commit(commit, cache, wanted))
+        except ArtifactError as error:
+            problems[commit] = str(error)
+    return replace(done, commit=commits[0], why=(problems[commits[0]],))
 
 
 def _read_commit(commit: str, cache: Cache, wanted: Wanted) -> dict[str, Any]:
