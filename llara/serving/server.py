@@ -50,7 +50,7 @@ def serve_until_stopped(
             else:
                 server.should_exit = True
 
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands the signal on when it has stopped
+        signal.signal(signal.SIGTERM, _end_well)  # uvicorn hands the signal on when it has stopped
         model.start(loaded)
         try:
             server.run(sockets=[bound])
@@ -59,6 +59,12 @@ def serve_until_stopped(
                 _leave(130 if isinstance(sys.exception(), KeyboardInterrupt) else 0)
         if model.error is not None:
             raise model.error
+
+
+def _end_well(*_: object) -> None:
+    """End with status 0, also where another signal comes while the interpreter is being taken down."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def bind(host: str, port: int) -> socket.socket:
