@@ -15,7 +15,7 @@ from llara_core.experiments.suites import Suite
 SUITE = Suite(
     question="Does it pay?", minutes=10.0, examples=64, baseline="a", everywhere=["x=1"], arms={"b": ["y=1"], "a": []}
 )
-OBJECTIVE = SimpleNamespace(examples_per_epoch=16)
+OBJECTIVE = SimpleNamespace(examples_per_epoch=16, batch_size=4)
 PARAMS = SimpleNamespace(curriculum=SimpleNamespace(epochs=2), selected_objective=OBJECTIVE)
 
 
