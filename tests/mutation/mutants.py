@@ -141,7 +141,7 @@ _MERGING = "llara_core/exporting/merging.py"
 _EXPORT = "llara_core/exporting/export.py"
 _DESTINATION = "llara_core/exporting/destination.py"
 _TERMS = "llara_core/exporting/dataset_terms.py"
-_EXPORT_ORIGIN = "llara_core/exporting/origin.py"
+_RECORDED = "llara_core/evaluation/recorded.py"
 _LICENCES = "llara_core/datasets/licences.py"
 _THREAD = "llara/serving/model_thread.py"
 _QUESTION = "llara/serving/reading.py"
@@ -1374,9 +1374,7 @@ _EXPORTING = [
         '    (lambda *_: None)(folder, "move',
     ),
     Mutant(_TERMS, "params.yaml believed", "if fetched != (selected", "if None is (selected"),
-    Mutant(
-        _EXPORT_ORIGIN, "metrics of other artifacts", "if any(made_from.get(name) != digest", "if any(False and digest"
-    ),
+    Mutant(_RECORDED, "metrics of other artifacts", "if any(made_from.get(name) != digest", "if any(False and digest"),
     Mutant(
         _LICENCES,
         "MovieLens handed on",
