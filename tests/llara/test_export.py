@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from llara.program import main
 from llara_core.params.params import Params
 from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
@@ -18,33 +17,20 @@ from llara_core.tables.embeddings import ItemEmbeddings, write_embeddings
 from llara_core.tables.items import Items, read_items
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from tests.factories import make_sequences
+from tests.llara.conftest import Run
 from tests.recommenders.recipes import tiny
 from tests.recommending.tiny import LENGTH, LISTS, N_ITEMS
 
-Run = Callable[..., tuple[int, str, str]]
+
+@pytest.fixture
+def root(root: Path) -> Path:
+    (root / METRICS / "fetch.json").write_text(json.dumps({"dataset": "ml-100k"}))
+    return root
 
 
 @pytest.fixture
-def root(repository_of: Callable[[str], tuple[Path, Params]], tmp_path: Path) -> Path:
-    folder = tmp_path / "repository"
-    shutil.copytree(repository_of("stream")[0], folder)
-    (folder / METRICS / "fetch.json").write_text(json.dumps({"dataset": "ml-100k"}))
-    return folder
-
-
-@pytest.fixture
-def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(root)
-
-    def start(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["llara", "export", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return start
+def run(llara: Run) -> Run:
+    return partial(llara, "export")
 
 
 def test_a_line_says_what_was_written_and_a_note_what_is_uncertain(run: Run) -> None:

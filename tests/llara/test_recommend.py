@@ -2,47 +2,27 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llara.program import main
 from llara_core.params.params import Params
 from llara_core.runtime.paths import ADAPTER, PREDICTIONS, PROCESSED
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.tables.items import Items, read_items
 from llara_core.tables.processed import Processed, write_processed
 from tests.factories import make_sequences
+from tests.llara.conftest import Run
 from tests.recommending.tiny import LENGTH, LISTS, N_ITEMS
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def root(repository_of: Callable[[str], tuple[Path, Params]], tmp_path: Path) -> Path:
-    folder = tmp_path / "repository"
-    shutil.copytree(repository_of("stream")[0], folder)
-    return folder
-
-
-@pytest.fixture
-def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def start(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["llara", "recommend", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return start
+def run(llara: Run) -> Run:
+    return partial(llara, "recommend")
 
 
 def _notes(err: str) -> list[str]:

@@ -5,48 +5,23 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Timer
 
 import pytest
 
 from benchmarks.serving import load, serving
-from llara.program import main
 from llara.serving.server import bind
-from llara_core.params.params import Params
 from llara_core.runtime.paths import ADAPTER
 from tests.conftest import ROOT
+from tests.llara.conftest import Run
 from tests.recommending.tiny import LISTS
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def root(repository_of: Callable[[str], tuple[Path, Params]], tmp_path: Path) -> Path:
-    folder = tmp_path / "repository"
-    shutil.copytree(repository_of("stream")[0], folder)
-    return folder
-
-
-@pytest.fixture
-def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(root)
-
-    def start(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["llara", "serve", *words])
-        capsys.readouterr()
-        before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return start
+def run(llara: Run) -> Run:
+    return partial(llara, "serve")
 
 
 def test_no_model_yet(run: Run, root: Path) -> None:
