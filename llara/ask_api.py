@@ -1,19 +1,21 @@
 """Command ask-api: another language model's answers to the stored lists, by an OpenAI-compatible endpoint."""
 
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llara.recommend import print_json
 from llara_core.errors import EndpointError, RequestError
 from llara_core.params.loading import load_params
 from llara_core.runtime.paths import OUTSIDE
+from llara_core.runtime.program import print_json
 
 if TYPE_CHECKING:
     from llara_core.outside_judge.budget import Budget
+    from llara_core.outside_judge.endpoint import Endpoint
     from llara_core.outside_judge.session import Session
 
 
@@ -84,17 +86,20 @@ def ask_api(
         _require_consent(session, is_given=has_limit or yes, can_ask=not as_json)
         from llara_core.outside_judge.endpoint import Endpoint
 
-        endpoint = Endpoint(settings, key_name, timeout, limit_field)
-        try:
-            session.ask(left, endpoint, budget, concurrency)
-        except EndpointError as error:
-            raise EndpointError(f"{error}; {_standing(session, budget)}") from error
-        except KeyboardInterrupt:
-            print(f"interrupted: {_standing(session, budget)}", file=sys.stderr)
-            raise
-        finally:
-            endpoint.close()
+        with closing(Endpoint(settings, key_name, timeout, limit_field)) as endpoint:
+            _ask(session, left, endpoint, budget, concurrency)
     _finish(session, budget, as_json=as_json)
+
+
+def _ask(session: "Session", left: list[str], endpoint: "Endpoint", budget: "Budget", concurrency: int) -> None:
+    """Ask about what is left; however that ends early, say how far it is."""
+    try:
+        session.ask(left, endpoint, budget, concurrency)
+    except EndpointError as error:
+        raise EndpointError(f"{error}; {_standing(session, budget)}") from error
+    except KeyboardInterrupt:
+        print(f"interrupted: {_standing(session, budget)}", file=sys.stderr)
+        raise
 
 
 def _finish(session: "Session", budget: "Budget", *, as_json: bool) -> None:

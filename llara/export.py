@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from llara.recommend import print_json
 from llara_core.params.loading import load_params
+from llara_core.runtime.program import print_json
 
 
 def export(

@@ -1,6 +1,5 @@
 """Command plan: what a finetuning will need, before anything is downloaded."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from llara_core.errors import RequestError
 from llara_core.experiments.overrides import override
 from llara_core.params.loading import load_params
 from llara_core.runtime.paths import METRICS, PROCESSED
+from llara_core.runtime.program import print_json
 
 
 def plan(
@@ -44,7 +44,7 @@ def plan(
 
     made = make_plan(params, PROCESSED, METRICS, rate=rate, probes=probe)
     if as_json:
-        print(json.dumps(made.as_json(), indent=2, allow_nan=False))
+        print_json(made.as_json())
     else:
         print_plan(made)
     raise typer.Exit(made.exit_code)

@@ -1,6 +1,5 @@
 """`llara`: one program of all commands, with shell completion, and errors as JSON where JSON was asked for."""
 
-import json
 import sys
 import warnings
 from typing import Any
@@ -10,7 +9,7 @@ from typer.core import TyperGroup
 
 from llara.commands import COMMANDS, Entry
 from llara_core.errors import LlaraError
-from llara_core.runtime.program import run_program
+from llara_core.runtime.program import print_json, run_program
 
 _HELP = """Recommend with a trained LLaRA, look into it, and hand it on.
 
@@ -63,7 +62,7 @@ def print_error(error: LlaraError) -> None:
     """Print an error as JSON to stdout, where `--json` is among the arguments."""
     if "--json" in sys.argv[1:]:
         told = {"type": type(error).__name__, "message": str(error), **error.details}
-        print(json.dumps({"error": told, "exit_code": error.exit_code}, indent=2))
+        print_json({"error": told, "exit_code": error.exit_code})
 
 
 def main() -> None:

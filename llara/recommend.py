@@ -1,15 +1,15 @@
 """Command recommend: what comes next after a few titles, or after each history of a Parquet file."""
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llara_core.errors import RequestError
 from llara_core.params.loading import load_params
 from llara_core.runtime.paths import PROCESSED
+from llara_core.runtime.program import print_json
 from llara_core.tables.items import read_items
 from llara_core.tables.processed import ITEMS
 
@@ -137,9 +137,3 @@ def _recommend_many(params: "Params", histories: Path, out: Path, top: int, *, f
         print_json({"histories": n_rows, "out": str(out)})
     else:
         print(f"{out}: rankings after {n_rows} histories")
-
-
-def print_json(content: dict[str, Any]) -> None:
-    """Print a JSON document; where stdout can't encode all characters, as escapes, which lose nothing."""
-    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
-    print(json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False))

@@ -1,6 +1,5 @@
 """Command report: a page with what every suite of runs, and the workspace's own evaluation, allow to conclude."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 from llara_core.errors import ArtifactError
 from llara_core.experiments.journal import Journal
 from llara_core.experiments.suites import Suite, choose_suite, load_suites
+from llara_core.runtime.program import print_json
 from stages.checkouts import git
 from stages.command import run
 from stages.experiments import SUITES, open_repository
@@ -84,7 +84,7 @@ def _print(sections: "Sequence[Section]", files: "Sequence[Path]", *, as_json: b
             }
             for section in sections
         ]
-        print(json.dumps({"sections": told, "files": [file.as_posix() for file in files]}, indent=2))
+        print_json({"sections": told, "files": [file.as_posix() for file in files]})
         return
     for section in sections:
         print(f"{section.title}: {section.conclusion}")

@@ -1,7 +1,5 @@
 """Command compare: whether one variant is better than another, or that can't be told."""
 
-import json
-import sys
 from typing import Annotated
 
 import typer
@@ -11,6 +9,7 @@ from llara_core.evaluation.comparison_report import report
 from llara_core.evaluation.per_list import metric as metric_of
 from llara_core.experiments.comparison_tables import print_report
 from llara_core.experiments.variants import Found, parse_variants, read_source, read_variant
+from llara_core.runtime.program import print_json
 
 
 def compare(
@@ -39,7 +38,6 @@ def compare(
     result = report(read, metric, with_slices=slices, seed=seed, n_resamples=resamples)
     if as_json:
         options = {"bootstrap_seed": seed, "resamples": resamples}
-        ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")  # escapes lose nothing, as "?" would
-        print(json.dumps({**result.as_json(), **options}, indent=2, ensure_ascii=ascii_only, allow_nan=False))
+        print_json({**result.as_json(), **options})
     else:
         print_report(result)

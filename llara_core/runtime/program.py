@@ -2,8 +2,9 @@
 
 import errno
 import io
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from safetensors import SafetensorError
 
@@ -39,6 +40,12 @@ def run_program(program: Callable[[], object], report: Report = lambda _: None) 
         report(mendable)
         print(f"error: {mendable}", file=sys.stderr)
         sys.exit(mendable.exit_code)
+
+
+def print_json(content: Mapping[str, object]) -> None:
+    """Print a JSON document; where stdout can't encode all characters, as escapes, which lose nothing as "?" would."""
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False))
 
 
 def _mendable(error: Exception) -> LlaraError | None:
