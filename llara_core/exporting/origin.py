@@ -1,6 +1,5 @@
 """How an export was made: commit, versions, digests, params, and the evaluation of these very artifacts."""
 
-import json
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -8,13 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from llara_core.errors import ArtifactError
 from llara_core.evaluation.artifacts import Artifacts
+from llara_core.evaluation.evaluated import read_evaluated
 from llara_core.hybrid.adapter import AdapterManifest
 from llara_core.params.params import Params
-from llara_core.runtime.paths import METRICS, PREDICTIONS
 from llara_core.tables.lineage import Lineage
-from llara_core.tables.predictions import LISTS, lineage_of_predictions
 
 _LIBRARIES = ("llara", "peft", "safetensors", "tokenizers", "torch", "transformers")
 _SECTIONS = ("seed", "split", "candidates", "pretrain", "prompt", "projector", "fusion", "lora", "curriculum", "train")
@@ -49,7 +46,7 @@ def read_origin(params: Params, artifacts: Artifacts, root: Path) -> Origin:
     """
     digests = {**artifacts.lineage, "llm": artifacts.manifest.made_from["llm"]}
     versions = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
-    metrics = read_metrics(root, artifacts.lineage)
+    metrics = read_evaluated(root, artifacts.lineage)
     changed = _changed(params, artifacts.manifest)
     return Origin(_commit(root), versions, digests, _decisive(params, artifacts.manifest), changed, metrics)
 
@@ -74,27 +71,6 @@ def _changed(params: Params, manifest: AdapterManifest) -> list[str]:
         "split.history_length": (params.split.history_length, manifest.history_length),
     }
     return [name for name, (now, then) in pairs.items() if now != then]
-
-
-def read_metrics(root: Path, lineage: Lineage) -> dict[str, Any] | None:
-    """Read the evaluation's metrics; None where it hasn't been of these artifacts.
-
-    Raises:
-        ArtifactError: they are damaged.
-    """
-    path = root / METRICS / "evaluate.json"
-    if not path.is_file() or not (root / PREDICTIONS / LISTS).is_file():
-        return None
-    made_from = lineage_of_predictions(root / PREDICTIONS)
-    if any(made_from.get(name) != digest for name, digest in lineage.items()):
-        return None
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(row, dict) for row in [metrics, *metrics.values()]):
-            raise ValueError("must hold a section for each model")
-    except (ValueError, AttributeError) as error:
-        raise ArtifactError(f"{path}: not readable metrics: {error}; run `dvc repro evaluate`") from error
-    return dict(metrics)
 
 
 def _commit(root: Path) -> str:

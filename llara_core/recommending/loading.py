@@ -1,12 +1,12 @@
 """From the artifacts of the stages to a service that answers."""
 
-import json
 from pathlib import Path
 
 from tqdm import tqdm
 
 from llara_core.errors import ArtifactError
 from llara_core.evaluation.artifacts import Artifacts, load_tuned, read_artifacts
+from llara_core.evaluation.evaluated import METRICS_FILE, read_evaluated
 from llara_core.objectives.asking import Tuned, build_respondent
 from llara_core.params.params import Params
 from llara_core.recommenders.ranking import neural_scorer
@@ -16,8 +16,7 @@ from llara_core.recommending.scoring import Models
 from llara_core.recommending.service import RecommendationService
 from llara_core.runtime.compute import choose_device, is_main_process, seed_torch, wait_for_all
 from llara_core.runtime.fingerprint import experiment_fingerprint
-from llara_core.runtime.paths import ADAPTER, CANDIDATES, EMBEDDINGS, METRICS, PREDICTIONS, PROCESSED, RECOMMENDER
-from llara_core.tables.predictions import LISTS, lineage_of_predictions
+from llara_core.runtime.paths import ADAPTER, CANDIDATES, EMBEDDINGS, PROCESSED, RECOMMENDER
 
 
 def load_service(params: Params, root: Path = Path()) -> RecommendationService:
@@ -51,21 +50,14 @@ def load_service(params: Params, root: Path = Path()) -> RecommendationService:
 def read_weight(root: Path, artifacts: Artifacts) -> float | None:
     """Read the weight of the language model beside the recommender, which evaluation has chosen on validation.
 
-    None where these artifacts haven't been evaluated, or without scores, which alone can be weighed.
+    None where these artifacts haven't been evaluated, or the metrics are another evaluation's, or without scores, which
+    alone can be weighed.
 
     Raises:
         ArtifactError: the evaluation's metrics are damaged.
     """
-    path = root / METRICS / "evaluate.json"
-    if not path.is_file() or not (root / PREDICTIONS / LISTS).is_file():
-        return None
-    made_from = lineage_of_predictions(root / PREDICTIONS)
-    if any(made_from.get(name) != digest for name, digest in artifacts.lineage.items()):
-        return None
-    try:
-        weight = json.loads(path.read_text(encoding="utf-8")).get(TOGETHER, {}).get("weight")
-    except (ValueError, AttributeError) as error:
-        raise ArtifactError(f"{path}: not readable metrics: {error}; run `dvc repro evaluate`") from error
+    path, metrics = root / METRICS_FILE, read_evaluated(root, artifacts.lineage)
+    weight = (metrics or {}).get(TOGETHER, {}).get("weight")
     if weight is None or (isinstance(weight, int | float) and 0 <= weight <= 1):
         return weight
     raise ArtifactError(f"{path}: {TOGETHER}.weight must lie in 0..1, got {weight!r}; run `dvc repro evaluate`")
