@@ -50,7 +50,8 @@ def load_service(params: Params, root: Path = Path()) -> RecommendationService:
 def read_weight(root: Path, artifacts: Artifacts) -> float | None:
     """Read the weight of the language model beside the recommender, which evaluation has chosen on validation.
 
-    None where these artifacts haven't been evaluated, or without scores, which alone can be weighed.
+    None where these artifacts haven't been evaluated, or the metrics are another evaluation's, or without scores, which
+    alone can be weighed.
 
     Raises:
         ArtifactError: the evaluation's metrics are damaged.

@@ -9,6 +9,7 @@ from llara_core.errors import LlaraError, RequestError
 from llara_core.prompting.segments import Item
 from llara_core.recommending.requests import Request
 from llara_core.recommending.titles import Ambiguous, Match, TitleIndex, Unknown
+from llara_core.runtime.logs import LOGGER
 from llara_core.tables.histories import HistoryRow, read_histories
 
 _FORGIVEN = {"typo": "is read as", "beginning": "is read as the only title that begins so,"}
@@ -38,10 +39,14 @@ class AmbiguousTitleError(LlaraError):
 
 @dataclass(frozen=True)
 class ReadTitles:
-    """What typed titles mean: items, and notes on what was forgiven and what isn't in the catalogue."""
+    """What typed titles mean: items, and notes on what was forgiven and what isn't in the catalogue.
+
+    `forgiven` are the notes of the first kind alone.
+    """
 
     items: tuple[Item, ...]
     notes: tuple[str, ...]
+    forgiven: tuple[str, ...] = ()
 
 
 def read_titles(index: TitleIndex, typed: Sequence[str], where: str = "") -> ReadTitles:
@@ -60,17 +65,18 @@ def read_titles(index: TitleIndex, typed: Sequence[str], where: str = "") -> Rea
     if questions := [entry for entry in found if isinstance(entry, Ambiguous)]:
         raise AmbiguousTitleError(where, questions)
     items: list[Item] = []
-    notes = []
+    notes, forgiven = list[str](), list[str]()
     for entry in found:
         match entry:
             case Match():
                 items.append(entry.item_id)
-                if forgiven := _FORGIVEN.get(entry.how):
-                    notes.append(f'"{entry.typed}" {forgiven} "{entry.title}"')
+                if how := _FORGIVEN.get(entry.how):
+                    notes.append(f'"{entry.typed}" {how} "{entry.title}"')
+                    forgiven.append(notes[-1])
             case Unknown():
                 items.append(entry.typed)
                 notes.append(_not_in_catalogue(entry))
-    return ReadTitles(tuple(items), tuple(notes))
+    return ReadTitles(tuple(items), tuple(notes), tuple(forgiven))
 
 
 def read_candidates_file(index: TitleIndex, path: Path) -> ReadTitles:
@@ -108,12 +114,13 @@ def read_requests(index: TitleIndex, path: Path, top: int) -> dict[str, Request]
         RequestError: naming file, row and field: what is wrong, or what isn't in the catalogue but must be.
         AmbiguousTitleError: a title may mean several.
     """
-    rows = enumerate(read_histories(path))
-    return {row.name: _request(index, f"{path}: row {number}", row, top) for number, row in rows}
+    rows, said = enumerate(read_histories(path)), set[str]()
+    return {row.name: _request(index, f"{path}: row {number}", row, top, said) for number, row in rows}
 
 
-def _request(index: TitleIndex, where: str, row: HistoryRow, top: int) -> Request:
+def _request(index: TitleIndex, where: str, row: HistoryRow, top: int, said: set[str]) -> Request:
     history = read_titles(index, _as_typed(row.history), f"{where}: history")
+    _say(f"{where}: history", history, said)
     if row.candidates is None:
         return Request(history.items, top=top)
     listed = read_titles(index, _as_typed(row.candidates), f"{where}: candidates")
@@ -122,7 +129,16 @@ def _request(index: TitleIndex, where: str, row: HistoryRow, top: int) -> Reques
         raise RequestError(f"{where}: candidates must be in the catalogue; {listed.notes[-1]}")
     if len(set(known)) < max(2, len(known)):
         raise RequestError(f"{where}: candidates must be at least 2 different items, got {list(row.candidates)}")
+    _say(f"{where}: candidates", listed, said)
     return Request(history.items, known, top=top)
+
+
+def _say(where: str, read: ReadTitles, said: set[str]) -> None:
+    """Log what was forgiven, each once; what isn't in the catalogue the rankings say."""
+    for note in read.forgiven:
+        if note not in said:
+            said.add(note)
+            LOGGER.info("%s: %s", where, note)
 
 
 def _as_typed(items: Sequence[str | int]) -> list[str]:

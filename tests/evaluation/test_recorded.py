@@ -31,6 +31,25 @@ def test_not_of_others_nor_of_more(root: Path) -> None:
     assert recorded_metrics(root, LINEAGE | {"recommender": "12" * 32}) is None
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"llara": {"hit_ratio_at_1": 0.6}}',
+        '{"llara": {"hit_ratio_at_1": 0.5}, "recommender": {"hit_ratio_at_1": 0.5}}',
+        '{"recommender": {"hit_ratio_at_1": 0.5}}',
+    ],
+)
+def test_not_of_other_predictions(root: Path, content: str) -> None:
+    """As git leaves them that takes back the metrics and not the predictions."""
+    (root / EVALUATED).write_text(content)
+    assert recorded_metrics(root, LINEAGE) is None
+
+
+def test_sections_that_are_of_no_model_may_stand_beside(root: Path) -> None:
+    (root / EVALUATED).write_text('{"llara": {"hit_ratio_at_1": 0.5}, "lists": {"users": 2}}')
+    assert recorded_metrics(root, LINEAGE) is not None
+
+
 def test_none_where_one_half_is_missing(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert recorded_metrics(tmp_path_factory.mktemp("empty"), LINEAGE) is None
     (root / EVALUATED).unlink()

@@ -1374,6 +1374,9 @@ _EXPORTING = [
         '    (lambda *_: None)(folder, "move',
     ),
     Mutant(_TERMS, "params.yaml believed", "if fetched != (selected", "if None is (selected"),
+    Mutant(_RECORDED, "metrics of other predictions", "abs(told - found) > _ROUNDED", "abs(told - found) > 1"),
+    Mutant(_RECORDED, "models without predictions", "!= answered.predictions.keys()", "== {}"),
+    Mutant(_RECORDED, "any weight of both", "return bool(np.allclose(", "return True or bool(np.allclose("),
     Mutant(_RECORDED, "metrics of other artifacts", "if any(made_from.get(name) != digest", "if any(False and digest"),
     Mutant(
         _LICENCES,

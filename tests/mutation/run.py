@@ -137,7 +137,10 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/recommending/reading.py": ["tests/recommending/test_reading.py"],
     "llara_core/recommending/calibration.py": ["tests/recommending/test_calibration.py"],
     "llara_core/recommending": ["tests/recommending/test_service.py", "tests/recommending/test_whole.py"],
-    "llara_core/evaluation/recorded.py": ["tests/evaluation/test_recorded.py"],
+    "llara_core/evaluation/recorded.py": [
+        "tests/evaluation/test_recorded.py",
+        "tests/recommending/test_calibration.py",
+    ],
     "llara_core/exporting/pieces.py": ["tests/exporting/test_pieces.py"],
     "llara_core/exporting": ["tests/exporting/test_folder.py", "tests/exporting/test_same_scores.py"],
     "llara_core/datasets/licences.py": ["tests/datasets/test_licences.py"],

@@ -11,6 +11,7 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor
 
+from llara_core.evaluation.recorded import recorded_metrics
 from llara_core.objectives.asking import Advance, CatalogueRespondent, ignore
 from llara_core.params.params import Params
 from llara_core.prompting.segments import Item
@@ -19,6 +20,7 @@ from llara_core.recommending.calibration import Calibration, calibration_lists, 
 from llara_core.recommending.loading import load_service, read_weight
 from llara_core.recommending.requests import Request
 from llara_core.recommending.service import RecommendationService
+from llara_core.runtime.files import write_json
 from llara_core.runtime.paths import METRICS
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
@@ -169,3 +171,23 @@ def test_the_weight_is_that_of_this_model_s_evaluation(
     other = type("Artifacts", (), {"lineage": service.lineage | {"adapter": "another"}})()
     assert read_weight(root, other) is None
     assert read_weight(tmp_path, artifacts) is None
+
+
+@pytest.mark.parametrize(("row", "number"), [("llara_with_recommender", "weight"), ("llara", "hit_ratio_at_1")])
+def test_metrics_of_another_commit_beside_these_predictions_give_no_weight(
+    repository_of: Callable[[str], tuple[Path, Params]],
+    service: RecommendationService,
+    tmp_path: Path,
+    row: str,
+    number: str,
+) -> None:
+    root, _ = repository_of("stream")  # `git checkout` brings metrics of its commit, and leaves data as they are
+    (tmp_path / "data").symlink_to(root / "data")
+    metrics = json.loads((root / METRICS / "evaluate.json").read_text())
+    artifacts = type("Artifacts", (), {"lineage": service.lineage})()
+    write_json(tmp_path / METRICS / "evaluate.json", metrics)
+    assert read_weight(tmp_path, artifacts) == service.models.weight
+    metrics[row][number] += -0.05 if metrics[row][number] > 0.5 else 0.05
+    write_json(tmp_path / METRICS / "evaluate.json", metrics)
+    assert read_weight(tmp_path, artifacts) is None
+    assert recorded_metrics(tmp_path, service.lineage) is None

@@ -126,3 +126,13 @@ def test_what_is_no_parquet_file(tmp_path: Path) -> None:
     _write(path, history=pa.array([], pa.list_(pa.string())))
     with pytest.raises(RequestError, match="must have a row, got none"):
         read_requests(INDEX, path, top=4)
+
+
+def test_what_is_forgiven_in_a_file_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = _write(
+        tmp_path / "typos.parquet", history=[["toy story", "The Matrix"], ["Toy Stroy"], ["Toy Stroy", "Alien"]]
+    )
+    with caplog.at_level("INFO", logger="llara"):
+        requests = read_requests(INDEX, path, top=4)
+    assert [request.history for request in requests.values()] == [(1, "The Matrix"), (1,), (1, 4)]
+    assert caplog.messages == [f'{path}: row 1: history: "Toy Stroy" is read as "Toy Story"']
