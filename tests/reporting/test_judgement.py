@@ -54,7 +54,7 @@ def test_arms_with_and_without_results() -> None:
     notes = make_section("suite", suite, METRIC, 200).notes
     assert "a lacks seed 1 (failed)." in notes
     assert "b has no result here: it failed." in notes
-    assert "a and base are compared by common seeds: 0." in notes
+    assert "a and base are compared by one common seed, 0: another may differ by more than the interval says." in notes
 
 
 def test_p_is_corrected_for_all_arms() -> None:
