@@ -138,7 +138,7 @@ def make_tuned(params: Params, layers: int, n_users: int) -> Tuned:
     tables = make_tables(params, titles, n_users, generator)
     recommender = build_recommender(params.selected_recommender, _N_ITEMS, params.split.history_length).eval()
     vectors = recommender.output_weights.detach()
-    base = FolderLlm(source="folder", path=Path("random"), dtype="float32")
+    base = FolderLlm(source="folder", path=Path("random"), dtype="float32", attention="sdpa")
     nouns = params.selected_dataset.nouns
     manifest = AdapterManifest(
         llm=base,

@@ -49,7 +49,7 @@ def main(
         folder = Path(name)
         write_model(folder, len(tokenizer))
         tokenizer.save_pretrained(folder)
-        llm = FolderLlm(source="folder", path=folder, dtype="bfloat16")
+        llm = FolderLlm(source="folder", path=folder, dtype="bfloat16", attention="sdpa")
         changes: dict[str, Any] = {
             "llms": {"random": llm},
             "llm": params.llm.model_copy(update={"name": "random"}),

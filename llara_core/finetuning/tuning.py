@@ -14,6 +14,7 @@ from llara_core.finetuning.curve import CurveCallback
 from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
+from llara_core.hybrid.attention import require_attention
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.llm_files import llm_digest
 from llara_core.hybrid.model import HybridCausalLM
@@ -88,6 +89,7 @@ def tune(
         checkpoints: this experiment's folder; training goes on from what it holds.
     """
     recipe = params.selected_objective
+    require_attention(params.selected_llm, choose_device())  # before gigabytes of weights are fetched
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     base = _Base(params, embeddings)
     sources = Sources(

@@ -15,6 +15,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from llara_core.errors import ModelError
+from llara_core.hybrid.attention import choose_attention, require_attention
+from llara_core.hybrid.families import keep_lowest
 from llara_core.hybrid.gguf import converted_folder
 from llara_core.hybrid.model_folder import check_model_folder
 from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
@@ -37,35 +39,44 @@ def load_tokenizer(llm: Llm) -> tuple[PreTrainedTokenizerBase, int]:
     return tokenizer, int(config.max_position_embeddings)
 
 
-def load_base_llm(llm: Llm, device: torch.device, layers: int | None = None) -> PreTrainedModel:
+def load_base_llm(
+    llm: Llm, device: torch.device, layers: int | None = None, *, may_stand_in: bool = False
+) -> PreTrainedModel:
     """Load the model, frozen and in evaluation mode.
 
     Args:
         llm: which one.
         device: where it goes.
         layers: how many of its layers are used, from the bottom, below its final norm; None: all.
+        may_stand_in: whether attention that can't run here may be computed in another way.
 
     Raises:
-        ModelError: it can't be had or read.
+        ModelError: it can't be had or read, or its attention can't be computed as asked.
         SourceError: its file can't be downloaded or isn't the pinned one.
     """
+    if not may_stand_in:
+        require_attention(llm, device)
     folder = _folder(llm)
     check_model_folder(folder)
-    depth = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).num_hidden_layers
-    if layers is not None and layers > depth:
-        raise ModelError(f"{name_of(llm)}: has {depth} layers, got objectives.*.layers {layers}")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    attention = choose_attention(llm, config, device, may_stand_in=may_stand_in)
+    if layers is not None:
+        if layers > config.num_hidden_layers:
+            raise ModelError(f"{name_of(llm)}: has {config.num_hidden_layers} layers, got objectives.*.layers {layers}")
+        keep_lowest(config, layers)
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()  # it warns of layers that aren't wanted; what is missing is told below
     try:
         model, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=config,
+            attn_implementation=attention,
             dtype=getattr(torch, llm.dtype),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # told below, by name
             output_loading_info=True,
-            num_hidden_layers=depth if layers is None else layers,
         )
     except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error

@@ -98,6 +98,10 @@ class Candidates(Section):
         return self
 
 
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+"""transformers' names: PyTorch's kernels, plain products that store all scores, and the package flash-attn."""
+
+
 class PackagedLlm(Section):
     """A GGUF file that a Python package ships; converted once to safetensors.
 
@@ -112,6 +116,7 @@ class PackagedLlm(Section):
     version: BareName
     member: Name
     dtype: Literal["float32", "bfloat16"]
+    attention: Attention
 
 
 _HUB_NAME = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
@@ -124,6 +129,7 @@ class HubLlm(Section):
     id: Annotated[str, Field(pattern=rf"^{_HUB_NAME}(/{_HUB_NAME})?$", max_length=200)]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     dtype: Literal["float32", "bfloat16"]
+    attention: Attention
 
 
 class FolderLlm(Section):
@@ -136,6 +142,7 @@ class FolderLlm(Section):
     source: Literal["folder"]
     path: Annotated[Path, Field(strict=False)]
     dtype: Literal["float32", "bfloat16"]
+    attention: Attention
 
 
 Llm = Annotated[PackagedLlm | HubLlm | FolderLlm, Field(discriminator="source")]

@@ -17,7 +17,7 @@ from llara_core.objectives.objective import Sources
 from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm, Popularity
+from llara_core.params.sections import Popularity
 from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
@@ -29,7 +29,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, make_curriculum, make_sequences
+from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, folder_llm, make_curriculum, make_sequences
 from tests.recommenders.recipes import tiny
 
 Inputs = tuple[Processed, SequentialRecommender, ItemEmbeddings]
@@ -68,7 +68,7 @@ def small(params: Params, llama_folder: Path) -> Params:
         "train": params.train.model_copy(update={"objective": ObjectiveChoice(name="answer"), "checkpoint_every": 1}),
         "lora": params.lora.model_copy(update={"dropout": 0.1}),
         "llm": params.llm.model_copy(update={"name": "tiny"}),
-        "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
+        "llms": {"tiny": folder_llm(llama_folder)},
     }
     recipe = {"examples_per_epoch": 5, "batch_size": 4, "micro_batch_size": 2, "lr": 0.02, "projector_lr": 0.02}
     return _with_recipe(params.model_copy(update=sections), **recipe)
@@ -276,7 +276,7 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(
     dataset = small.selected_dataset.model_copy(update={"nouns": nouns})
     changes = [
         {"seed": 7},
-        {"llms": {"tiny": FolderLlm(source="folder", path=path, dtype="bfloat16")}},
+        {"llms": {"tiny": folder_llm(path, dtype="bfloat16")}},
         {"split": small.split.model_copy(update={"min_history": 3})},
         {"candidates": small.candidates.model_copy(update={"size": 4})},
         {"candidates": small.candidates.model_copy(update={"negatives": "popularity"})},
@@ -320,7 +320,7 @@ def test_the_fingerprint_follows_the_content_of_a_folder_llm(
 ) -> None:
     for path in llama_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    entry = FolderLlm(source="folder", path=tmp_path, dtype="float32")
+    entry = folder_llm(tmp_path)
     params = small.model_copy(update={"llms": {"tiny": entry}})
     first = tuning_fingerprint(params, [])
     assert tuning_fingerprint(params, []) == first

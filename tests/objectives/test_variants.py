@@ -28,14 +28,13 @@ from llara_core.objectives.stream.model import StreamModel
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
 from llara_core.params.projector import Fusion
-from llara_core.params.sections import FolderLlm
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import TITLES, make_llama
-from tests.factories import FUSIONS, PROJECTORS, make_chat_tokenizer, make_curriculum
+from tests.factories import FUSIONS, PROJECTORS, folder_llm, make_chat_tokenizer, make_curriculum
 from tests.objectives.stream.test_whole import _judge, _run, make_params  # noqa: F401
 from tests.recommenders.recipes import tiny
 
@@ -185,7 +184,7 @@ def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
         folder = tmp_path / "instruct"
         make_chat_tokenizer(tokenizer).save_pretrained(folder)
         make_llama(len(tokenizer) + 1).save_pretrained(folder)
-        entry = FolderLlm(source="folder", path=folder, dtype="float32")
+        entry = folder_llm(folder)
         prompt = params.prompt.model_copy(update={"form": "chat"})
         params = params.model_copy(update={"llms": {"tiny": entry}, "prompt": prompt})
     tuned, tables, _ = _run(tmp_path, params)

@@ -10,15 +10,15 @@ from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.recommender_head import RecommenderHead
 from llara_core.objectives.stream.model import StreamModel
 from llara_core.params.projector import Fusion
-from llara_core.params.sections import FolderLlm, Lora
+from llara_core.params.sections import Lora
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import TITLES
-from tests.factories import APPEND, PROJECTOR
+from tests.factories import APPEND, PROJECTOR, folder_llm
 from tests.recommenders.recipes import tiny
 
-BASE = FolderLlm(source="folder", path=Path("x"), dtype="float32")
+BASE = folder_llm(Path("x"))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.objective import StreamObjective
 from llara_core.params.objectives import TitleVectors
 from llara_core.params.params import Params
-from llara_core.params.sections import Draws, FolderLlm
+from llara_core.params.sections import Draws
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.recommenders.ranking import neural_scorer
@@ -42,7 +42,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES
-from tests.factories import make_sentencepiece, make_sequences
+from tests.factories import folder_llm, make_sentencepiece, make_sequences
 from tests.recommenders.recipes import OPTIONS, tiny
 
 LISTS = [[1, 2, 3, 4, 5, 6], [5, 6, 7, 1, 2], [2, 8, 1, 4], [3, 5, 7, 2, 6], [8], [4, 1, 6, 3, 8, 2]]
@@ -70,7 +70,7 @@ def make_params(params: Params, llama_folder: Path) -> Callable[..., Params]:
             "curriculum": params.curriculum.model_copy(update={"schedule": schedule}),
             "train": params.train.model_copy(update={"precision": precision}),
             "llm": params.llm.model_copy(update={"name": "tiny"}),
-            "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
+            "llms": {"tiny": folder_llm(llama_folder)},
             "eval": params.eval.model_copy(update={"mode": mode, "batch_size": 2}),
         }
         return params.model_copy(update=sections)
