@@ -1,5 +1,6 @@
 """Tiny random language models with an offline tokenizer, miniature raw data, and the real MovieLens-100K."""
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from filelock import FileLock
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from llara_core.params.loading import load_params
@@ -116,6 +118,12 @@ def make_llm(family: str, vocabulary: int) -> PreTrainedModel:
     table = model.get_input_embeddings().weight
     table[config.pad_token_id] = table[config.eos_token_id].flip(0)  # at zero it would hide that the filler is read
     return model
+
+
+def read_words(llm: PreTrainedModel) -> Tensor:
+    """[V, H] word embeddings as the model reads them: a Gemma's √H times as large as stored (arXiv 2403.08295)."""
+    table = llm.get_input_embeddings().weight
+    return table * math.sqrt(table.shape[1]) if "gemma" in llm.config.model_type else table
 
 
 @pytest.fixture(scope="session")

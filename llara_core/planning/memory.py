@@ -15,8 +15,9 @@ tokens in the largest micro-batch:
     working      what one layer's backward pass has at hand
     logits       of `answer`, for N answer tokens of the micro-batch: 12 N V, as logits, their log-softmax and its
                  gradient; 2 N V more where the model's numbers are bfloat16, and 8 N V where logits are capped. Of
-                 `stream`, over n items: 8 · rows · min(n, chunk) for the product and its softmax, as much for the teacher's, and 4 n D for the gradient of
-                 vectors; and 12 n a position of its validation, which is compared with all items at once
+                 `stream`, over n items: 8 · rows · min(n, chunk) for the product and its softmax, as much for the
+                 teacher's, and 4 n D for the gradient of vectors; and 12 n a position of its validation, which is
+                 compared with all items at once
     allocator    on a CPU half of what a step makes and drops, with checkpointing as without: in micro-batches of
                  different lengths it leaves holes that glibc can't fill, measured; on a GPU a twentieth of what is held
 

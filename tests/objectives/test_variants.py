@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.evaluation.artifacts import load_tuned, read_artifacts
 from llara_core.finetuning import tuning
@@ -49,16 +49,17 @@ def recommender() -> SequentialRecommender:
 
 
 @pytest.fixture
-def hybrid(llama: LlamaForCausalLM, recommender: SequentialRecommender, kind: str, fusion: Fusion) -> HybridCausalLM:
+def hybrid(llm: PreTrainedModel, recommender: SequentialRecommender, kind: str, fusion: Fusion) -> HybridCausalLM:
     torch.manual_seed(4)
     vectors = np.asarray(recommender.output_weights.detach())
-    built = build_hybrid(llama, vectors, PROJECTORS[kind], fusion).eval()
+    built = build_hybrid(llm, vectors, PROJECTORS[kind], fusion).eval()
     with torch.no_grad():
         for weight in built.projector.parameters():
             weight.normal_(std=0.5)
     return built
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 def test_a_stream_sees_nothing_of_what_comes_later(
@@ -90,6 +91,7 @@ def test_a_stream_sees_nothing_of_what_comes_later(
     assert (read(items)[0, 4] - whole[4]).abs().max() > 1e-4
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 @pytest.mark.parametrize("mode", ["hybrid", "text"])
@@ -123,6 +125,7 @@ def test_a_choice_points_behind_each_candidate(
             assert tokenizer.decode(prompt.prompt.input_ids[:place]).endswith(TITLES[item])
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 def test_answers_are_scored_and_written_as_after_whole_unpadded_prompts(

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.recommender_head import RecommenderHead
@@ -33,13 +33,13 @@ def recommender() -> SequentialRecommender:
 
 
 @pytest.fixture
-def make_model(llama: LlamaForCausalLM, recommender: SequentialRecommender) -> Callable[..., StreamModel]:
+def make_model(llm: PreTrainedModel, recommender: SequentialRecommender) -> Callable[..., StreamModel]:
     """A stream model of this distillation whose weights, LoRA's and the projector's among them, are far from zero."""
 
     def make(distillation: float, fusion: Fusion = APPEND) -> StreamModel:
         vectors = recommender.output_weights.detach().clone()
         torch.manual_seed(4)
-        adapted = attach_lora(llama, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
+        adapted = attach_lora(llm, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
         hybrid = build_hybrid(adapted.get_base_model(), np.asarray(vectors), PROJECTOR, fusion)
         model = StreamModel(hybrid, RecommenderHead(16, vectors), recommender, distillation)
         with torch.no_grad():
