@@ -84,7 +84,7 @@ ATTENTION = {"gemma2": "eager"}
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Put a test marked `every_family`, which needs a language model, to one of each family."""
     if metafunc.definition.get_closest_marker("every_family") and "family" in metafunc.fixturenames:
-        metafunc.parametrize("family", OF_FAMILIES, scope="session")
+        metafunc.parametrize("family", OF_FAMILIES, indirect=True)
 
 
 def make_llama(vocabulary: int) -> PreTrainedModel:
@@ -127,9 +127,9 @@ def read_words(llm: PreTrainedModel) -> Tensor:
 
 
 @pytest.fixture(scope="session")
-def family() -> str:
-    """Of `llm`, where a test isn't of every one."""
-    return "llama"
+def family(request: pytest.FixtureRequest) -> str:
+    """Of `llm`: a Llama, where a test isn't of every one."""
+    return getattr(request, "param", "llama")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedModel
 
 from llara_core.errors import ArtifactError, ModelError, ParamsError, SourceError
 from llara_core.hybrid import base_llm, gguf
@@ -27,7 +27,7 @@ from llara_core.hybrid.adapter import (
 )
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.params.params import Params
-from llara_core.params.sections import HubLlm, Lora
+from llara_core.params.sections import FolderLlm, HubLlm, Lora
 from tests.conftest import make_llama
 from tests.factories import APPEND, PROJECTOR, folder_llm
 
@@ -121,6 +121,14 @@ _CODE = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
         (_make_bert(class_name="BertForMaskedLM"), r"config.json: must be of a causal .*'bert' with BertForMaskedLM"),
         (_make_bert(class_name="BertLMHeadModel"), r"config.json: must be of a causal .*'bert' with BertLMHeadModel"),
         (_make_bert(class_name="BertModel"), r"config.json: must be of a causal .*'bert' with BertModel"),
+        (
+            _configure(model_type="gemma3_text", use_bidirectional_attention=True, architectures=["Gemma3ForCausalLM"]),
+            r"config.json: must be of a causal .*'gemma3_text' with Gemma3ForCausalLM",
+        ),
+        (
+            _configure(model_type="granite", architectures=["GraniteForCausalLM"]),
+            r"config.json: model_type must be one of llama, .*, got granite",
+        ),
         (
             _configure(model_type="t5", architectures=["T5Model"]),
             r"config.json: must be of a causal .*'t5' with T5Model",
@@ -414,15 +422,17 @@ def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterMa
         attach_lora(llama, LORA.model_copy(update={"targets": ["nowhere"]}), manifest.llm)
 
 
-def test_only_the_lower_layers_are_read(llama_folder: Path, llama: LlamaForCausalLM, tmp_path: Path) -> None:
-    base = folder_llm(llama_folder)
-    lower = load_base_llm(base, CPU, layers=1)
-    ids = torch.tensor([[4, 5, 6, 7]])
+@pytest.mark.every_family
+def test_only_the_lower_layers_are_read(llm_entry: FolderLlm, llm: PreTrainedModel) -> None:
+    lower = load_base_llm(llm_entry, CPU, layers=1)
+    ids = torch.tensor([[4, 5, 6, 7, 8, 9, 10]])
     with torch.no_grad():
-        first = llama.model(ids, output_hidden_states=True).hidden_states[1]
-        torch.testing.assert_close(lower.model(ids).last_hidden_state, llama.model.norm(first))
+        first = llm.model(ids, output_hidden_states=True).hidden_states[1]
+        torch.testing.assert_close(lower.model(ids).last_hidden_state, llm.model.norm(first))
+    kinds = getattr(llm.config, "layer_types", None)
+    assert getattr(lower.config, "layer_types", None) == (kinds and kinds[:1])
     with pytest.raises(ModelError, match=r"has 2 layers, got objectives.\*.layers 3"):
-        load_base_llm(base, CPU, layers=3)
+        load_base_llm(llm_entry, CPU, layers=3)
 
 
 def test_an_adapter_of_the_lower_layers_fits_the_whole_model_and_leaves_the_rest_alone(

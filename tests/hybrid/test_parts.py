@@ -7,7 +7,7 @@ import peft
 import pytest
 import torch
 from torch.nn.functional import linear
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedModel
 
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.base_llm import load_base_llm
@@ -15,6 +15,7 @@ from llara_core.hybrid.batching import IGNORED, pad_examples
 from llara_core.hybrid.projector import Perceptron
 from llara_core.params.sections import Lora
 from llara_core.prompting.encoding import EncodedPrompt
+from tests.conftest import read_words
 from tests.factories import APPEND, PROJECTOR, folder_llm
 
 BASE = folder_llm(Path("x"))
@@ -86,15 +87,24 @@ def test_calibration_divides_by_the_inputs_size_and_clears_biases() -> None:
     assert projector.last.bias.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 def test_a_fresh_projector_gives_tokens_of_the_size_of_words_whatever_the_padding_row(
-    llama: LlamaForCausalLM, item_embeddings: np.ndarray
+    llm: PreTrainedModel, item_embeddings: np.ndarray
 ) -> None:
     vectors = item_embeddings.copy()
     vectors[0] = 1e3
-    model = build_hybrid(llama, vectors, PROJECTOR, APPEND)
+    model = build_hybrid(llm, vectors, PROJECTOR, APPEND)
     tokens = model.projector(model.item_embeddings[1:]).square().mean().sqrt().item()
-    assert tokens == pytest.approx(llama.get_input_embeddings().weight.square().mean().sqrt().item(), rel=1e-4)
+    assert tokens == pytest.approx(read_words(llm).square().mean().sqrt().item(), rel=1e-4)
+
+
+@pytest.mark.every_family
+@torch.no_grad()
+def test_logits_are_the_model_s_own(llm: PreTrainedModel, item_embeddings: np.ndarray) -> None:
+    ids = torch.tensor([[4, 5, 6, 7, 8, 9, 10]])
+    model = build_hybrid(llm, item_embeddings, PROJECTOR, APPEND)
+    torch.testing.assert_close(model.head(llm.model(ids).last_hidden_state), llm(ids).logits)
 
 
 @torch.no_grad()

@@ -77,7 +77,7 @@ def test_loss_and_gradients_are_those_of_the_slow_reference(
     found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
     expected_loss = _slow_loss(model, histories, encoder, mode, CHUNKS)
     expected = torch.autograd.grad(expected_loss, list(trained.values()), allow_unused=True)
-    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-9)
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-7)  # eager attention has its softmax in float32
     for name, one, other in zip(trained, found, expected, strict=True):
         assert (one is None) == (other is None) == (mode == "text" and "projector" in name), name
         if one is not None:
