@@ -137,7 +137,7 @@ _TYPED = "llara_core/recommending/reading.py"
 _BATCH = "llara_core/recommending/batch.py"
 _HISTORY_ROWS = "llara_core/tables/histories.py"
 _PIECES_OF_PROMPTS = "llara_core/exporting/pieces.py"
-_MERGING = "llara_core/exporting/merging.py"
+_MERGING = "llara_core/hybrid/merging.py"
 _EXPORT = "llara_core/exporting/export.py"
 _DESTINATION = "llara_core/exporting/destination.py"
 _TERMS = "llara_core/exporting/dataset_terms.py"
@@ -1346,6 +1346,8 @@ _EXPORTING = [
     Mutant(_PIECES_OF_PROMPTS, "the chat's end left out", "end + cutter.after", "end"),
     Mutant(_PIECES_OF_PROMPTS, "always template 0", "writer.templates[template], words", "writer.templates[0], words"),
     Mutant(_MERGING, "LoRA not merged", "            layer.merge(safe_merge=True)", "            pass"),
+    Mutant(_ARTIFACTS, "never merged", 'manifest.llm.dtype == "float32"', "False"),
+    Mutant(_ARTIFACTS, "merged in bfloat16", 'manifest.llm.dtype == "float32"', "True"),
     Mutant(_EXPORT, "gates and sums replace words", "float(manifest.fusion.kind in ADDITIVE)", "0.0"),
     Mutant(
         _EXPORT,
