@@ -23,9 +23,10 @@ from llara_core.runtime.checkpoints import (
     save_optimizer,
     save_trainable,
 )
-from llara_core.runtime.compute import mixed_precision, n_processes
+from llara_core.runtime.compute import mixed_precision
 from llara_core.runtime.division import is_divided
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.processes import n_processes
 from llara_core.sequences.random_words import random_words
 
 _WEIGHTS, _OPTIMIZER, _STATE = "trainable.safetensors", "optimizer.safetensors", "trainer_state.json"

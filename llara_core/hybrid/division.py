@@ -5,13 +5,14 @@ divided: LoRA and the projector are a hundredth of the model, and stay plain ten
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import PreTrainedModel
 
 from llara_core.errors import ModelError
-from llara_core.runtime.compute import meet_others, n_processes
+from llara_core.runtime.compute import meet_others
+from llara_core.runtime.processes import n_processes
 
 
 def divide_frozen(llm: PreTrainedModel, device: torch.device) -> None:

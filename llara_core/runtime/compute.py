@@ -10,6 +10,7 @@ import torch
 
 from llara_core.errors import ParamsError
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.processes import n_processes
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -65,21 +66,6 @@ def mixed_precision(field: str, precision: str) -> str:
     elif not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ParamsError(f"{field} must be float32 on {torch.cuda.get_device_name()}, got {precision}")
     return "bf16"
-
-
-def process_index() -> int:
-    """Return which of the processes that work together this is; accelerate sets RANK."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def is_main_process() -> bool:
-    """Whether this process is the one that writes artifacts."""
-    return process_index() == 0
-
-
-def n_processes() -> int:
-    """Return how many processes work together; accelerate sets WORLD_SIZE."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def meet_others(patience: timedelta = timedelta(minutes=30)) -> "PartialState":

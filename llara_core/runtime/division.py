@@ -3,7 +3,7 @@
 import os
 
 from llara_core.errors import ModelError
-from llara_core.runtime.compute import n_processes
+from llara_core.runtime.processes import n_processes
 
 _FSDP, _DEEPSPEED, _DIVIDED = "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "LLARA_DIVIDED"
 _SETTINGS = {  # what launch/fsdp.yaml says; nothing else has an effect on what is done
@@ -23,7 +23,10 @@ def take_over_division() -> None:
         ModelError: the launcher wants what isn't done.
     """
     if os.environ.get(_DEEPSPEED, "").lower() == "true":
-        raise ModelError("the launcher's distributed_type must be MULTI_GPU, MULTI_CPU or FSDP, got DEEPSPEED")
+        raise ModelError(
+            "the launcher's distributed_type must be MULTI_GPU or FSDP (launch/fsdp.yaml, which divides the model as "
+            "ZeRO-3 does), got DEEPSPEED"
+        )
     if os.environ.pop(_FSDP, "").lower() != "true":
         return
     for name, done in _SETTINGS.items():
