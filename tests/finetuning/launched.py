@@ -67,6 +67,9 @@ def _launched(folder: Path, llama: Path) -> None:
     for name in CURRICULA:
         model = _make_model(tokenizer)
         found["weights"] = [[_own(weight), weight.numel()] for weight in model.parameters() if not weight.requires_grad]
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data += rank  # a start of its own, as rounding may give it: the main process's counts
         trainer, seen = train(name, tokenizer, model, folder / f"{name}-{rank}")
         assert trainer.accelerator.num_processes == 2
         found[name] = {"logs": logs_of(trainer), "seen": seen}

@@ -1,4 +1,4 @@
-"""A divided model computes what the whole one does; tests/finetuning/test_launchers.py has it in two processes."""
+"""A divided model computes what the whole one does; tests/finetuning/test_two_processes.py has it in two processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +62,19 @@ def test_losses_and_gradients_are_those_of_the_whole_model(tied: bool, checkpoin
     kept = {name for name, weight in divided.named_parameters() if not isinstance(weight, DTensor)}
     trained = {name for name, weight in divided.named_parameters() if weight.requires_grad}
     assert kept - trained == {"llm.model.embed_tokens.weight"}  # a tied head has no weight of its own
+
+
+@torch.no_grad()
+def test_a_layer_is_whole_only_while_it_works() -> None:
+    model = _hybrid(tied=True, checkpointing=False, divided=True)
+    weights = [layer.self_attn.q_proj.base_layer for layer in model.llm.model.layers]
+    seen = []
+    for layer in model.llm.model.layers:
+        layer.self_attn.register_forward_pre_hook(
+            lambda *_: seen.append([isinstance(part.weight, DTensor) for part in weights])
+        )
+    model.backbone(input_ids=torch.arange(4)[None])
+    assert seen == [[False, True], [True, False]]
 
 
 def test_a_model_of_unknown_layers_is_refused(llama: LlamaForCausalLM) -> None:

@@ -1,4 +1,4 @@
-"""Who speaks of a failure; tests/finetuning/test_launchers.py has it in real processes."""
+"""Who speaks of a failure; tests/finetuning/test_two_processes.py has it in real processes."""
 
 import os
 from datetime import timedelta
