@@ -52,7 +52,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/finetuning",
         "tests/objectives/test_variants.py",
     ],
-    "llara_core/finetuning/agreeing.py": ["tests/finetuning/test_two_processes.py"],
+    "llara_core/finetuning/agreeing.py": [
+        "tests/finetuning/test_two_processes.py::test_two_processes_train_as_one[fsdp-mixed]"
+    ],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/planning/shapes.py": ["tests/planning/test_shapes.py"],
     "llara_core/planning/trained.py": ["tests/planning/test_trained.py"],

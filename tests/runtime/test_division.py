@@ -8,7 +8,8 @@ from llara_core.runtime.division import is_divided, take_over_division
 
 @pytest.fixture(autouse=True)
 def _launched_by_fsdp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLARA_DIVIDED", raising=False)
+    monkeypatch.setenv("LLARA_DIVIDED", "")  # so that what a test leaves there is taken back
+    monkeypatch.delenv("LLARA_DIVIDED")
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     monkeypatch.setenv("WORLD_SIZE", "2")
 
