@@ -32,8 +32,8 @@ def _finetune(params: Params, *, fresh: bool) -> None:
     from llara_core.hybrid.adapter import save_adapter
     from llara_core.recommenders.saving import load_recommender
     from llara_core.runtime.checkpoints import locked_checkpoints
-    from llara_core.runtime.compute import is_main_process
     from llara_core.runtime.curves import write_curve
+    from llara_core.runtime.processes import is_main_process
     from llara_core.tables.embeddings import read_embeddings
     from llara_core.tables.processed import CANDIDATES, ITEMS, SEQUENCES, read_processed
 

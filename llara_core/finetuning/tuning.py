@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import peft
+import torch
 from torch import Tensor
 
 from llara_core.finetuning.curve import CurveCallback
@@ -15,6 +16,7 @@ from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
+from llara_core.hybrid.division import divide_frozen
 from llara_core.hybrid.llm_files import llm_digest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.objective import Objective, Sources
@@ -27,6 +29,7 @@ from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.runtime.checkpoints import agreed_checkpoint
 from llara_core.runtime.compute import choose_device, seed_torch
+from llara_core.runtime.division import is_divided
 from llara_core.runtime.fingerprint import experiment_fingerprint
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.embeddings import ItemEmbeddings
@@ -128,12 +131,16 @@ class _Base:
 
     @cached_property
     def adapted(self) -> peft.PeftModel:
-        """The language model with fresh LoRA weights."""
+        """The language model with fresh LoRA weights, divided among processes if they divide it."""
         params = self._params
         layers = layers_read(params.selected_objective)
-        llm = load_base_llm(params.selected_llm, choose_device(), layers)
+        # What is divided must not be whole on a GPU, not even once.
+        llm = load_base_llm(params.selected_llm, torch.device("cpu") if is_divided() else choose_device(), layers)
         seed_torch(params.seed)  # whatever loading has drawn, the new weights are the same
-        return attach_lora(llm, params.lora, params.selected_llm, layers)
+        adapted = attach_lora(llm, params.lora, params.selected_llm, layers)
+        if is_divided():
+            divide_frozen(llm, choose_device())
+        return adapted
 
     @cached_property
     def hybrid(self) -> HybridCausalLM:

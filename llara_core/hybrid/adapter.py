@@ -113,7 +113,8 @@ def build_hybrid(
     vectors = torch.from_numpy(item_embeddings)
     fresh = build_projector(projector, fusion, item_embeddings.shape[1], tokens.shape[1])
     fresh.calibrate(vectors[1:], float(tokens.detach().float().square().mean().sqrt()))
-    return HybridCausalLM(llm, fresh, fusion.kind, vectors).to(tokens.device)
+    # Not the whole: a language model that processes divide isn't moved once it is divided.
+    return HybridCausalLM(llm, fresh.to(tokens.device), fusion.kind, vectors.to(tokens.device))
 
 
 def save_adapter(

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from llara_core.runtime.compute import choose_device, n_processes
+from llara_core.runtime.compute import choose_device
 from llara_core.runtime.files import sha256_of
+from llara_core.runtime.processes import n_processes
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("llara_core", "stages")

@@ -49,6 +49,10 @@ _CHECKPOINTS = "llara_core/runtime/checkpoints.py"
 _COMPUTE = "llara_core/runtime/compute.py"
 _FINGERPRINT = "llara_core/runtime/fingerprint.py"
 _PROGRAM = "llara_core/runtime/program.py"
+_WANTED = "llara_core/runtime/division.py"
+_FAILING = "llara_core/runtime/failing.py"
+_DIVISION = "llara_core/hybrid/division.py"
+_AGREEING = "llara_core/finetuning/agreeing.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _RUNS = "llara_core/experiments/runs.py"
@@ -880,6 +884,19 @@ _RUNNING = [
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
     Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
+    Mutant(_PROGRAM, "each process tells its failure", "if not is_first_to_fail():", "if False:"),
+    Mutant(_FAILING, "nobody is the first", ", 1) == 1", ", 1) == 0"),
+    Mutant(_FAILING, "everybody is the first", ", 1) == 1", ", 1) >= 1"),
+    Mutant(_WANTED, "accelerate divides too", 'os.environ.pop(_FSDP, "")', 'os.environ.get(_FSDP, "")'),
+    Mutant(_WANTED, "one process divides", "_DIVIDED in os.environ and n_processes() > 1", "_DIVIDED in os.environ"),
+    Mutant(_WANTED, "any settings", "!= done:", "is None:"),
+    Mutant(_DIVISION, "layers are whole together", "[*layers, backbone,", "[backbone,"),
+    Mutant(_DIVISION, "layers stay whole", "reshard_after_forward=True", "reshard_after_forward=False"),
+    Mutant(_DIVISION, "the embeddings divided", " | set(embeddings.parameters())", ""),
+    Mutant(_AGREEING, "each begins with its own weights", "distributed.broadcast(tensor.data, src=0)", "pass"),
+    Mutant(_AGREEING, "gradients added up", "(total / distributed.get_world_size())", "total"),
+    Mutant(_AGREEING, "a gradient for what nobody used", "        if count:", "        if True:"),
+    Mutant(_AGREEING, "each keeps its own gradient", "distributed.all_reduce(joined)", "pass"),
     Mutant(_PROGRAM, "leave only after a failure", "if not ended.code:", "if ended.code:"),
     Mutant(_PROGRAM, "only what the terminal can", "    _speak_any_encoding()\n    try", "    try"),
     Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),

@@ -52,6 +52,9 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/finetuning",
         "tests/objectives/test_variants.py",
     ],
+    "llara_core/finetuning/agreeing.py": [
+        "tests/finetuning/test_two_processes.py::test_two_processes_train_as_one[fsdp-mixed]"
+    ],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/planning/shapes.py": ["tests/planning/test_shapes.py"],
     "llara_core/planning/trained.py": ["tests/planning/test_trained.py"],
@@ -67,6 +70,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     ],
     "llara_core/hybrid/model.py": ["tests/hybrid", "tests/objectives/test_gradients.py"],
     "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/division.py": ["tests/hybrid/test_division.py"],
     "llara_core/hybrid/questions.py": ["tests/hybrid/test_questions.py", "tests/recommending/test_whole.py"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/objectives/catalogue.py": [
