@@ -16,6 +16,7 @@ from llara_core.finetuning import trainer
 from llara_core.params.params import Params
 from llara_core.recommenders import training
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints
+from llara_core.runtime.compute import smallest_of_all, wait_for_all
 from tests.finetuning.runs import StopAt, make_model, make_plan, make_recipe, make_trainer, measured, trained, watch_of
 from tests.recommenders.test_training import KilledError, train
 
@@ -46,6 +47,12 @@ def test_a_resumed_training_with_dropout_is_the_uninterrupted_one(tokenizer: Pre
         tuning.train(resume_from_checkpoint=str(checkpoint))
     for name, expected in trained(whole).items():
         assert torch.equal(trained(resumed)[name], expected), name
+
+
+def test_the_smallest_number_is_everybody_s() -> None:
+    wait_for_all()
+    assert smallest_of_all(5 + int(os.environ["RANK"])) == 5
+    assert smallest_of_all(5 - int(os.environ["RANK"])) == 4
 
 
 def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFast) -> None:
