@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,11 @@ def make_llama(vocabulary: int) -> LlamaForCausalLM:
 @pytest.fixture
 def llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return make_llama(len(tokenizer))
+
+
+needs_bitsandbytes = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes isn't installed (extras gpu and dev have it)"
+)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:
     tokenizer, max_length = load_tokenizer(manifest.llm)
     llm = load_base_llm(manifest.llm, choose_device(), manifest.layers)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
-    if manifest.llm.dtype == "float32":
+    if manifest.llm.dtype == "float32" and manifest.llm.quantization is None:
         merge_lora(hybrid.llm, str(artifacts.adapter))
     encoder = PromptEncoder(tokenizer, max_length, manifest.chat)
     writer = PromptWriter.of(manifest.prompt, manifest.fusion, manifest.nouns, tables.items.titles_by_id)

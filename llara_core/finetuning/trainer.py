@@ -1,5 +1,6 @@
 """Hugging Face's Trainer, fed by a training plan, with checkpoints of our own."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
         ModelError: the batch can't be divided among the processes.
         ParamsError: the GPU hasn't the precision that is asked for.
     """
-    per_round = recipe.micro_batch_size * n_processes()
+    per_round = recipe.rows * n_processes()
     if recipe.batch_size % per_round:
         raise ModelError(
             f"objectives.*.batch_size must be a multiple of micro_batch_size × processes {per_round}, "
@@ -49,7 +50,7 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=n_steps,
-        per_device_train_batch_size=recipe.micro_batch_size,
+        per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=recipe.batch_size // per_round,
         learning_rate=recipe.lr,
         weight_decay=params.weight_decay,
@@ -69,6 +70,14 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
     )
     arguments.mixed_precision = mixed_precision("train.precision", params.precision)
     return arguments
+
+
+def rows_of_checkpoint(folder: Path) -> int:
+    """Return how many examples a micro-batch has in the training that wrote a checkpoint.
+
+    Another size would give another rounding, and so not the result of a training that was never interrupted.
+    """
+    return int(json.loads((folder / _STATE).read_text(encoding="utf-8"))["train_batch_size"])
 
 
 class _StepSeeds(TrainerCallback):
@@ -180,6 +189,7 @@ class HybridTrainer(Trainer):
             save_trainable(self.model, folder / _WEIGHTS)
             save_optimizer(self.optimizer, folder / _OPTIMIZER)
             self._watch.save(folder)
+            self.state.train_batch_size = self.args.per_device_train_batch_size  # for `rows_of_checkpoint`
             self.state.save_to_json(str(folder / _STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from llara_core.finetuning.curve import CurveCallback
+from llara_core.finetuning.shortage import explained_shortage
 from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
@@ -89,7 +90,21 @@ def tune(
         recommender: whose item vectors the embeddings are.
         embeddings: from which behavioural tokens are projected.
         checkpoints: this experiment's folder; training goes on from what it holds.
+
+    Raises:
+        ModelError: the language model can't be had, its numbers become infinite, or a GPU's memory is used up.
     """
+    with explained_shortage(params):
+        return _tune(params, tables, recommender, embeddings, checkpoints)
+
+
+def _tune(
+    params: Params,
+    tables: Processed,
+    recommender: SequentialRecommender,
+    embeddings: ItemEmbeddings,
+    checkpoints: Path,
+) -> Tuned:
     recipe = params.selected_objective
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     base = _Base(params, embeddings)

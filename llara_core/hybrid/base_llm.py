@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from llara_core.errors import ModelError
 from llara_core.hybrid.gguf import converted_folder
 from llara_core.hybrid.model_folder import check_model_folder
+from llara_core.hybrid.nf4 import keep_layout, nf4_config, require_plain, require_quantizer
 from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
 
 
@@ -38,7 +39,7 @@ def load_tokenizer(llm: Llm) -> tuple[PreTrainedTokenizerBase, int]:
 
 
 def load_base_llm(llm: Llm, device: torch.device, layers: int | None = None) -> PreTrainedModel:
-    """Load the model, frozen and in evaluation mode.
+    """Load the model, frozen and in evaluation mode; its linear maps quantised, if the entry says so.
 
     Args:
         llm: which one.
@@ -51,27 +52,35 @@ def load_base_llm(llm: Llm, device: torch.device, layers: int | None = None) -> 
     """
     folder = _folder(llm)
     check_model_folder(folder)
-    depth = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).num_hidden_layers
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    depth, dtype = config.num_hidden_layers, getattr(torch, llm.dtype)
     if layers is not None and layers > depth:
         raise ModelError(f"{name_of(llm)}: has {depth} layers, got objectives.*.layers {layers}")
+    quantised: dict[str, Any] = {}
+    if llm.quantization is not None:
+        require_plain(name_of(llm), config)
+        quantised = {"quantization_config": nf4_config(dtype), "device_map": {"": device}}  # matrix by matrix, there
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()  # it warns of layers that aren't wanted; what is missing is told below
     try:
         model, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=getattr(torch, llm.dtype),
+            dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # told below, by name
             output_loading_info=True,
             num_hidden_layers=depth if layers is None else layers,
+            **quantised,
         )
     except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
     _require_all_weights(name_of(llm), loaded)
     # Not the model's own, which may forbid tokens, punish repeats or sample: greedy decoding is to be greedy.
     model.generation_config = GenerationConfig()
+    if quantised:
+        keep_layout(model)
     return model.requires_grad_(requires_grad=False).eval().to(device)
 
 
@@ -95,6 +104,7 @@ def name_of(llm: Llm) -> str:
 
 
 def _folder(llm: Llm) -> Path:
+    require_quantizer(llm)
     match llm:
         case PackagedLlm():
             return converted_folder(llm)

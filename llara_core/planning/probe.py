@@ -18,6 +18,7 @@ from llara_core.errors import ModelError
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.batching import IGNORED
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.nf4 import quantise, require_quantizer
 from llara_core.params.params import Params
 from llara_core.planning.finding import Found
 from llara_core.planning.memory import estimate_memory, read_shape
@@ -54,8 +55,9 @@ def probe(params: Params, llm: Found, workload: Workload, free: int, micro_batch
         micro_batches: to measure, after one that warms up; the median counts.
 
     Raises:
-        ModelError: not even two layers fit into half of the free memory.
+        ModelError: not even two layers fit into half of the free memory, or bitsandbytes is wanted and missing.
     """
+    require_quantizer(params.selected_llm)
     wanted = read_shape(params, llm.shape).layers
     layers = _depth(params, llm, workload, free, wanted)
     seconds = _seconds(params, llm, workload, layers, micro_batches)
@@ -106,6 +108,8 @@ def _random_hybrid(params: Params, llm: Found, layers: int) -> HybridCausalLM:
     kind = str(llm.config["model_type"])
     config = AutoConfig.for_model(kind, **{**fields, **ends, "num_hidden_layers": layers})
     model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, params.selected_llm.dtype))
+    if params.selected_llm.quantization is not None:
+        quantise(model)
     model = model.requires_grad_(requires_grad=False).to(choose_device())
     adapted = attach_lora(model, params.lora, params.selected_llm)
     if params.train.gradient_checkpointing:

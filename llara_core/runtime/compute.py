@@ -82,6 +82,15 @@ def wait_for_all() -> None:
         meet_others(_PATIENCE).wait_for_everyone()
 
 
+def smallest_of_all(number: int) -> int:
+    """Return the smallest of what the processes that work together have; they must have waited for one another."""
+    if n_processes() == 1:
+        return number
+    from accelerate.utils import gather_object  # not at the top, as above
+
+    return min(gather_object([number]))
+
+
 def peak_memory_gib() -> float:
     """Return this process's highest memory use so far in GiB: of its GPU when it uses one, else of its main memory."""
     if torch.cuda.is_available():

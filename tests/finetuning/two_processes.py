@@ -16,6 +16,7 @@ from llara_core.finetuning import trainer
 from llara_core.params.params import Params
 from llara_core.recommenders import training
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints
+from llara_core.runtime.compute import smallest_of_all, wait_for_all
 from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer, measured, watch_of
 from tests.recommenders.test_training import KilledError, train
 
@@ -25,6 +26,12 @@ def _leave_in_order() -> Iterator[None]:
     """Threads that listen to the other process would abort this one's end."""
     yield
     torch.distributed.destroy_process_group()
+
+
+def test_the_smallest_number_is_everybody_s() -> None:
+    wait_for_all()
+    assert smallest_of_all(5 + int(os.environ["RANK"])) == 5
+    assert smallest_of_all(5 - int(os.environ["RANK"])) == 4
 
 
 def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFast) -> None:

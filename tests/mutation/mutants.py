@@ -84,6 +84,10 @@ _MEMORY = "llara_core/planning/memory.py"
 _WORKLOAD = "llara_core/planning/workload.py"
 _COUNTING = "llara_core/planning/counting.py"
 _ADVICE = "llara_core/planning/advice.py"
+_FOUR_BITS = "llara_core/planning/quantised.py"
+_MICRO_BATCH = "llara_core/planning/micro_batch.py"
+_NF4 = "llara_core/hybrid/nf4.py"
+_SETTLING = "stages/micro_batches.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
 _BATCHING = "llara_core/hybrid/batching.py"
@@ -1095,8 +1099,8 @@ _PLANNING = [
         "family.norms * (2 * shape.hidden + 4)",
     ),
     Mutant(_KEPT, "masks of nothing", "(kept.mask if kept.dropout else 0)", "kept.mask"),
-    Mutant(_KEPT, "no copies of weights", "(2 * shape.layer_matrices if kept.weight == 4 else 0)", "0"),
-    Mutant(_KEPT, "the activation isn't kept", "inside * 3 * shape.intermediate", "inside * 2 * shape.intermediate"),
+    Mutant(_KEPT, "no copies of weights", "(2 * shape.layer_matrices if copied else 0)", "0"),
+    Mutant(_KEPT, "the activation isn't kept", "kept.perceptron * 3 *", "kept.perceptron * 2 *"),
     Mutant(_MEMORY, "one moment", "optimizer=8 * trained", "optimizer=4 * trained"),
     Mutant(
         _MEMORY, "the start is forgotten", "max(sum(self.parts.values()), self.starting)", "sum(self.parts.values())"
@@ -1114,6 +1118,29 @@ _PLANNING = [
         "            pass\n        yield option",
     ),
     Mutant(_ADVICE, "too much is taken", "if peak <= room:", "if peak <= room / 2:"),
+    Mutant(_ADVICE, "a line that isn't there", "{'' if is_there else '+'}", "{''}"),
+    Mutant(_FOUR_BITS, "scales of four bytes", "+ blocks + 4 * -(-blocks", "+ 4 * blocks + 4 * -(-blocks"),
+    Mutant(_FOUR_BITS, "the rest in 4 bits too", "other * (shape.parameters -", "(shape.parameters -"),
+    Mutant(_FOUR_BITS, "the smallest map", "largest = max(", "largest = min("),
+    Mutant(_KEPT, "copies of 4 bits", "kept.weight == 4 and not kept.quantised", "kept.weight == 4"),
+    Mutant(_MEMORY, "mapped, and not made", 'device != "cpu" or kept.quantised', 'device != "cpu"'),
+    Mutant(_MICRO_BATCH, "no margin", "* MARGIN <= free", "<= free"),
+    Mutant(_MICRO_BATCH, "the smallest that fits", "range(share, 0, -1)", "range(1, share + 1)"),
+    Mutant(_MICRO_BATCH, "a size that leaves a rest", "if share % rows == 0 and _peak", "if _peak"),
+    Mutant(_MICRO_BATCH, "a GPU for all", 'return 1 if machine.device == "cuda" else processes', "return processes"),
+    Mutant(_MICRO_BATCH, "all have the whole batch", "share, free = batch // processes,", "share, free = batch,"),
+    Mutant(
+        _SETTLING,
+        "another size after a kill",
+        "if (checkpoint := agreed_checkpoint(checkpoints)) is not None:",
+        "if False:",
+    ),
+    Mutant(_NF4, "repacked for good", "part.support_avx512bf16_for_cpu = False", "pass"),
+    Mutant(_NF4, "levels of fp4", 'bnb_4bit_quant_type="nf4"', 'bnb_4bit_quant_type="fp4"'),
+    Mutant(_NF4, "scales of 32 bits", "bnb_4bit_use_double_quant=True", "bnb_4bit_use_double_quant=False"),
+    Mutant(_NF4, "still called quantised", "plain.is_loaded_in_4bit = False", "pass"),
+    Mutant(_NF4, "the head in 4 bits too", "if part is head:", "if False:"),
+    Mutant(_MERGING, "merged into 4 bits", "if manifest.llm.quantization is None:", "if True:"),
 ]
 
 _ASKED_OUTSIDE = [
@@ -1363,8 +1390,8 @@ _EXPORTING = [
     Mutant(_PIECES_OF_PROMPTS, "the chat's end left out", "end + cutter.after", "end"),
     Mutant(_PIECES_OF_PROMPTS, "always template 0", "writer.templates[template], words", "writer.templates[0], words"),
     Mutant(_MERGING, "LoRA not merged", "            layer.merge(safe_merge=True)", "            pass"),
-    Mutant(_ARTIFACTS, "never merged", 'manifest.llm.dtype == "float32"', "False"),
-    Mutant(_ARTIFACTS, "merged in bfloat16", 'manifest.llm.dtype == "float32"', "True"),
+    Mutant(_ARTIFACTS, "never merged", 'if manifest.llm.dtype == "float32"', 'if manifest.llm.dtype == "float16"'),
+    Mutant(_ARTIFACTS, "merged in bfloat16", 'if manifest.llm.dtype == "float32" and', "if"),
     Mutant(_EXPORT, "gates and sums replace words", "float(manifest.fusion.kind in ADDITIVE)", "0.0"),
     Mutant(
         _EXPORT,
