@@ -44,7 +44,7 @@ from llara_core.objectives.asking import Tuned
 from llara_core.objectives.stream.respondent import StreamRespondent
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm
+from llara_core.params.sections import FolderLlm, Llm
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import build_recommender
@@ -115,7 +115,7 @@ def make_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>", pad_token="<pad>")  # noqa: S106
 
 
-def make_hybrid(params: Params, base: FolderLlm, layers: int, vectors: np.ndarray) -> HybridCausalLM:
+def make_hybrid(params: Params, base: Llm, layers: int, vectors: np.ndarray) -> HybridCausalLM:
     """Build a random language model of SmolLM2-135M's widths with LoRA beside its weights."""
     config = LlamaConfig(
         vocab_size=_VOCABULARY,
@@ -140,7 +140,7 @@ def make_tuned(params: Params, layers: int, n_users: int) -> Tuned:
     tables = make_tables(params, titles, n_users, generator)
     recommender = build_recommender(params.selected_recommender, _N_ITEMS, params.split.history_length).eval()
     vectors = recommender.output_weights.detach()
-    base = FolderLlm(source="folder", path=Path("random"), dtype="float32")
+    base = FolderLlm(source="folder", path=Path("random"), dtype="float32", attention="sdpa")
     nouns = params.selected_dataset.nouns
     manifest = AdapterManifest(
         llm=base,
@@ -258,7 +258,7 @@ def main(
     params = load_params(Path("params.yaml"))
     tuned = make_tuned(params, layers, prompts)
     vectors = tuned.hybrid.item_embeddings.numpy()
-    beside = make_hybrid(params, FolderLlm(source="folder", path=Path("random"), dtype="float32"), layers, vectors)
+    beside = make_hybrid(params, tuned.manifest.llm, layers, vectors)
     sets = tuned.tables.sets
     some = np.unique(sets.example_ids)[: max(1, prompts // 8)]
     asked = sets.select(sets.draws == 0), sets.select(np.isin(sets.example_ids, some))

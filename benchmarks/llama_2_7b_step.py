@@ -50,7 +50,13 @@ def main(
         folder = Path(name)
         write_model(folder, len(tokenizer))
         tokenizer.save_pretrained(folder)
-        llm = FolderLlm(source="folder", path=folder, dtype="bfloat16", quantization="nf4" if four_bits else None)
+        llm = FolderLlm(
+            source="folder",
+            path=folder,
+            dtype="bfloat16",
+            quantization="nf4" if four_bits else None,
+            attention="sdpa",
+        )
         changes: dict[str, Any] = {
             "llms": {"random": llm},
             "llm": params.llm.model_copy(update={"name": "random"}),

@@ -1,5 +1,6 @@
-"""A tiny random Llama with an offline tokenizer, miniature raw data, and the real MovieLens-100K."""
+"""Tiny random language models with an offline tokenizer, miniature raw data, and the real MovieLens-100K."""
 
+import math
 import os
 import shutil
 from importlib.util import find_spec
@@ -10,12 +11,15 @@ import pytest
 import torch
 from filelock import FileLock
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from llara_core.params.loading import load_params
 from llara_core.params.params import Params
+from llara_core.params.sections import FolderLlm
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
+from tests.factories import folder_llm
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLES = ["", "Toy Story", "GoldenEye", "Four Rooms", "Alien", "Alien 3", "Heat", "The Piano", "Babe"]
@@ -44,9 +48,55 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>", pad_token="<pad>")  # noqa: S106
 
 
-def make_llama(vocabulary: int) -> LlamaForCausalLM:
+WINDOW = 5
+"""Of sliding layers: shorter than every prompt."""
+
+OF_FAMILIES: dict[str, dict[str, object]] = {
+    "llama": {},
+    "mistral": {"sliding_window": WINDOW},
+    "qwen2": {},
+    "qwen3": {"head_dim": 4, "sliding_window": WINDOW, "use_sliding_window": True, "max_window_layers": 1},
+    "gemma": {"head_dim": 4},
+    # Caps that squeeze: scores and logits of so small a model are far below those of the real ones.
+    "gemma2": {
+        "head_dim": 4,
+        "sliding_window": WINDOW,
+        "query_pre_attn_scalar": 2,
+        "attn_logit_softcapping": 2.0,
+        "final_logit_softcapping": 3.0,
+    },
+    "gemma3_text": {
+        "head_dim": 4,
+        "sliding_window": WINDOW,
+        "query_pre_attn_scalar": 2,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            "full_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+        },
+    },
+}
+"""What tiny models of each family have beside the sizes of a Llama."""
+
+ATTENTION = {"gemma2": "eager"}
+"""Of families that need another than sdpa."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Put a test marked `every_family`, which needs a language model, to one of each family."""
+    if metafunc.definition.get_closest_marker("every_family") and "family" in metafunc.fixturenames:
+        metafunc.parametrize("family", OF_FAMILIES, scope="session")
+
+
+def make_llama(vocabulary: int) -> PreTrainedModel:
+    return make_llm("llama", vocabulary)
+
+
+def make_llm(family: str, vocabulary: int) -> PreTrainedModel:
+    """Return a tiny random model of a family, whose norms and biases do something."""
     torch.manual_seed(0)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        family,
         vocab_size=vocabulary,
         hidden_size=16,
         intermediate_size=32,
@@ -58,15 +108,47 @@ def make_llama(vocabulary: int) -> LlamaForCausalLM:
         pad_token_id=1,
         eos_token_id=0,
         bos_token_id=None,
+        **OF_FAMILIES[family],
     )
-    model = LlamaForCausalLM(config).requires_grad_(requires_grad=False).eval()
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION.get(family, "sdpa"))
+    model = model.requires_grad_(requires_grad=False).eval()
+    if family != "llama":
+        for name, weight in model.named_parameters():
+            if "norm" in name or "bias" in name:
+                weight += 0.3 * torch.randn(weight.shape)
     table = model.get_input_embeddings().weight
     table[config.pad_token_id] = table[config.eos_token_id].flip(0)  # at zero it would hide that the filler is read
     return model
 
 
+def read_words(llm: PreTrainedModel) -> Tensor:
+    """[V, H] word embeddings as the model reads them: a Gemma's √H times as large as stored (arXiv 2403.08295)."""
+    table = llm.get_input_embeddings().weight
+    return table * math.sqrt(table.shape[1]) if "gemma" in llm.config.model_type else table
+
+
+@pytest.fixture(scope="session")
+def family() -> str:
+    """Of `llm`, where a test isn't of every one."""
+    return "llama"
+
+
 @pytest.fixture
-def llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def llm(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    return make_llm(family, len(tokenizer))
+
+
+@pytest.fixture(scope="session")
+def llm_entry(family: str, tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> FolderLlm:
+    """An entry of llms in params.yaml, whose model is `llm`."""
+    folder = tmp_path_factory.mktemp(f"tiny-{family}")
+    make_llm(family, len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder_llm(folder, attention=ATTENTION.get(family, "sdpa"))
+
+
+@pytest.fixture
+def llama(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return make_llama(len(tokenizer))
 
 

@@ -1,5 +1,7 @@
 """Small data made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 from pydantic import TypeAdapter
@@ -9,6 +11,7 @@ from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Filters
 from llara_core.params.projector import Fusion, LinearProjector, MlpProjector, TransformerProjector
+from llara_core.params.sections import FolderLlm
 from llara_core.tables.candidates import CandidateSets, Scope
 from llara_core.tables.sequences import Sequences
 
@@ -31,6 +34,13 @@ KEEP_ALL = Filters(
     unused_items="keep",
     ties="item_id",
 )
+
+
+def folder_llm(
+    path: Path, dtype: str = "float32", attention: str = "sdpa", quantization: str | None = None
+) -> FolderLlm:
+    """Return an entry of llms in params.yaml."""
+    return FolderLlm(source="folder", path=path, dtype=dtype, attention=attention, quantization=quantization)
 
 
 def make_curriculum(schedule: str, drawn_per: str = "batch", epochs: int = 1, **own: float) -> Curriculum:

@@ -80,7 +80,7 @@ def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:
     mode = manifest.choose_mode(params.mode)
     head = read_head(artifacts.adapter, artifacts.recommender.output_weights)
     tokenizer, max_length = load_tokenizer(manifest.llm)
-    llm = load_base_llm(manifest.llm, choose_device(), manifest.layers)
+    llm = load_base_llm(manifest.llm, choose_device(), manifest.layers, may_stand_in=True)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
     if manifest.llm.dtype == "float32" and manifest.llm.quantization is None:
         merge_lora(hybrid.llm, str(artifacts.adapter))
@@ -92,7 +92,7 @@ def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:
 
 def load_untuned(tuned: Tuned) -> Respondent:
     """Load the whole language model as it was before tuning, to be asked in text by the likelihood of titles."""
-    llm = load_base_llm(tuned.manifest.llm, choose_device(), None)
+    llm = load_base_llm(tuned.manifest.llm, choose_device(), None, may_stand_in=True)
     vectors = tuned.hybrid.item_embeddings.cpu().numpy()  # which text doesn't show
     hybrid = build_hybrid(llm, vectors, tuned.manifest.projector, tuned.manifest.fusion).eval()
     how = tuned.params.model_copy(update={"method": "scoring"})

@@ -22,11 +22,10 @@ def load_merged(artifacts: Artifacts) -> HybridCausalLM:
     """
     manifest = artifacts.manifest
     if manifest.llm.quantization is None:
-        base = load_base_llm(manifest.llm.model_copy(update={"dtype": "float32"}), torch.device("cpu"), manifest.layers)
+        single = manifest.llm.model_copy(update={"dtype": "float32"})
+        base = load_base_llm(single, torch.device("cpu"), manifest.layers, may_stand_in=True)
     else:
-        base = dequantised(load_base_llm(manifest.llm, torch.device("cpu"), manifest.layers))
+        base = dequantised(load_base_llm(manifest.llm, torch.device("cpu"), manifest.layers, may_stand_in=True))
     hybrid = load_adapter(artifacts.adapter, manifest, base, artifacts.embeddings.vectors)
     merge_lora(hybrid.llm, str(artifacts.adapter))
-    if kinds := getattr(hybrid.llm.config, "layer_types", None):  # a whole Qwen's or Gemma's, which isn't here
-        hybrid.llm.config.layer_types = kinds[: hybrid.llm.config.num_hidden_layers]
     return hybrid

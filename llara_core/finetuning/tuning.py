@@ -11,11 +11,13 @@ import peft
 import torch
 from torch import Tensor
 
+from llara_core.errors import ModelError
 from llara_core.finetuning.curve import CurveCallback
 from llara_core.finetuning.shortage import explained_shortage
 from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
+from llara_core.hybrid.attention import require_attention
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.division import divide_frozen
 from llara_core.hybrid.llm_files import llm_digest
@@ -24,6 +26,7 @@ from llara_core.objectives.objective import Objective, Sources
 from llara_core.objectives.registry import build_objective, layers_read
 from llara_core.params.base import Section
 from llara_core.params.params import Params
+from llara_core.params.sections import Llm
 from llara_core.prompting.chat import ChatFrame, chat_frame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
@@ -106,6 +109,7 @@ def _tune(
     checkpoints: Path,
 ) -> Tuned:
     recipe = params.selected_objective
+    _require_loadable(params.selected_llm)
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     base = _Base(params, embeddings)
     sources = Sources(
@@ -138,6 +142,16 @@ def _tune(
     return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
 
 
+def _require_loadable(llm: Llm) -> None:
+    """Check what can be told before gigabytes of weights are fetched."""
+    require_attention(llm, choose_device())
+    if is_divided() and llm.quantization is not None:
+        raise ModelError(
+            f"llms.*.quantization must be null where processes divide the model (launch/fsdp.yaml), got "
+            f"{llm.quantization}; launch/ddp.yaml copies it"
+        )
+
+
 class _Base:
     """The language model that is tuned, loaded when it is first asked for."""
 
@@ -150,7 +164,8 @@ class _Base:
         params = self._params
         layers = layers_read(params.selected_objective)
         # What is divided must not be whole on a GPU, not even once.
-        llm = load_base_llm(params.selected_llm, torch.device("cpu") if is_divided() else choose_device(), layers)
+        device = torch.device("cpu") if is_divided() else choose_device()
+        llm = load_base_llm(params.selected_llm, device, layers, works_on=choose_device())
         seed_torch(params.seed)  # whatever loading has drawn, the new weights are the same
         adapted = attach_lora(llm, params.lora, params.selected_llm, layers)
         if is_divided():

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import peft
@@ -38,6 +38,7 @@ _MANIFEST, _PROJECTOR = "llara.json", "projector.safetensors"
 HEAD = "head.safetensors"
 ITEM_VECTORS = "item_vectors"
 """In a head: [n + 1, D], where not all are the recommender's."""
+_SOME = 1024  # tokens, of a vocabulary that can have a quarter of a million
 _LORA, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
@@ -116,12 +117,21 @@ def build_hybrid(
     llm: PreTrainedModel, item_embeddings: np.ndarray, projector: ProjectorParams, fusion: Fusion
 ) -> HybridCausalLM:
     """Join a language model with a fresh projector, sized to its token embeddings, on the language model's device."""
-    tokens = llm.get_input_embeddings().weight
-    vectors = torch.from_numpy(item_embeddings)
+    embedding = llm.get_input_embeddings()
+    tokens, vectors = embedding.weight, torch.from_numpy(item_embeddings)
     fresh = build_projector(projector, fusion, item_embeddings.shape[1], tokens.shape[1])
-    fresh.calibrate(vectors[1:], float(tokens.detach().float().square().mean().sqrt()))
+    stored = float(tokens.detach().float().square().mean().sqrt())
+    fresh.calibrate(vectors[1:], stored * _embedding_scale(embedding))
     # Not the whole: a language model that processes divide isn't moved once it is divided.
     return HybridCausalLM(llm, fresh.to(tokens.device), fusion.kind, vectors.to(tokens.device))
+
+
+@torch.no_grad()
+def _embedding_scale(embedding: nn.Module) -> float:
+    """How many times as large as they are stored embeddings are read: about √H in a Gemma, 1 elsewhere."""
+    stored = cast("Tensor", embedding.weight)[:_SOME]
+    read = embedding(torch.arange(len(stored), device=stored.device))
+    return float(read.float().norm() / stored.float().norm())
 
 
 def save_adapter(

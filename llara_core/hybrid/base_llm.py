@@ -15,6 +15,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from llara_core.errors import ModelError
+from llara_core.hybrid.attention import choose_attention, require_attention
+from llara_core.hybrid.families import keep_lowest
 from llara_core.hybrid.gguf import converted_folder
 from llara_core.hybrid.model_folder import check_model_folder
 from llara_core.hybrid.nf4 import keep_layout, nf4_config, require_plain, require_quantizer
@@ -38,24 +40,38 @@ def load_tokenizer(llm: Llm) -> tuple[PreTrainedTokenizerBase, int]:
     return tokenizer, int(config.max_position_embeddings)
 
 
-def load_base_llm(llm: Llm, device: torch.device, layers: int | None = None) -> PreTrainedModel:
+def load_base_llm(
+    llm: Llm,
+    device: torch.device,
+    layers: int | None = None,
+    *,
+    works_on: torch.device | None = None,
+    may_stand_in: bool = False,
+) -> PreTrainedModel:
     """Load the model, frozen and in evaluation mode; its linear maps quantised, if the entry says so.
 
     Args:
         llm: which one.
         device: where it goes.
         layers: how many of its layers are used, from the bottom, below its final norm; None: all.
+        works_on: where it will work, if it goes on from there.
+        may_stand_in: whether attention that can't run here may be computed in another way.
 
     Raises:
-        ModelError: it can't be had or read.
+        ModelError: it can't be had or read, or its attention can't be computed as asked.
         SourceError: its file can't be downloaded or isn't the pinned one.
     """
+    if not may_stand_in:
+        require_attention(llm, works_on or device)
     folder = _folder(llm)
     check_model_folder(folder)
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    depth, dtype = config.num_hidden_layers, getattr(torch, llm.dtype)
-    if layers is not None and layers > depth:
-        raise ModelError(f"{name_of(llm)}: has {depth} layers, got objectives.*.layers {layers}")
+    attention = choose_attention(llm, config, works_on or device, may_stand_in=may_stand_in)
+    dtype = getattr(torch, llm.dtype)
+    if layers is not None:
+        if layers > config.num_hidden_layers:
+            raise ModelError(f"{name_of(llm)}: has {config.num_hidden_layers} layers, got objectives.*.layers {layers}")
+        keep_lowest(config, layers)
     quantised: dict[str, Any] = {}
     if llm.quantization is not None:
         require_plain(name_of(llm), config)
@@ -65,13 +81,14 @@ def load_base_llm(llm: Llm, device: torch.device, layers: int | None = None) -> 
     try:
         model, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=config,
+            attn_implementation=attention,
             dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # told below, by name
             output_loading_info=True,
-            num_hidden_layers=depth if layers is None else layers,
             **quantised,
         )
     except Exception as error:  # of many libraries, about files of others

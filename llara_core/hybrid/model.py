@@ -1,12 +1,18 @@
 """The hybrid causal language model: reads titles as tokens and items as projected recommender embeddings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from llara_core.hybrid.attention import FLASH, stand_in
 from llara_core.hybrid.batching import IGNORED
+from llara_core.hybrid.families import logit_cap
+from llara_core.hybrid.masks import attention_masks
 from llara_core.hybrid.projector import Projector
 from llara_core.hybrid.splice import add_at_slots, splice
 from llara_core.params.projector import FusionKind
@@ -47,10 +53,45 @@ class HybridCausalLM(nn.Module):
         embeddings = self.embed(input_ids, slot_mask, slot_items)
         return self.backbone(inputs_embeds=embeddings, use_cache=False).last_hidden_state
 
+    def states_seeing(
+        self, embeddings: Tensor, visible: Tensor, positions: Tensor, cache: Cache | None = None
+    ) -> Tensor:
+        """[B, N, H] the states at tokens that see what they are told to, so far as the model's sliding windows reach.
+
+        Args:
+            embeddings: [B, N, H] of the tokens.
+            visible: [B, N, S] bool, whether a token sees each of S: those of the cache, and these behind them.
+            positions: [B, S] the place of each of the S in its own text.
+            cache: keys and values of the first S − N, in all layers; without, N is S.
+        """
+        own = positions[:, -embeddings.shape[1] :]
+        distance = own[:, :, None] - positions[:, None, :]
+        with self._taking_masks():
+            return self.backbone(
+                inputs_embeds=embeddings,
+                attention_mask=attention_masks(self.llm.config, visible, distance, embeddings.dtype),
+                position_ids=own,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            ).last_hidden_state
+
+    @contextmanager
+    def _taking_masks(self) -> Iterator[None]:
+        """Flash attention knows who sees whom by itself: where a mask says it, another implementation stands in."""
+        config, chosen = self.llm.config, self.llm.config._attn_implementation
+        if chosen == FLASH:
+            config._attn_implementation = stand_in(config)
+        try:
+            yield
+        finally:
+            config._attn_implementation = chosen
+
     def head(self, states: Tensor) -> Tensor:
         """Vocabulary logits [..., V] of states [..., H], in fp32 at least."""
         logits = self.llm.get_output_embeddings()(states)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        cap = logit_cap(self.llm.config)
+        return logits if cap is None else cap * (logits / cap).tanh()
 
     def forward(self, input_ids: Tensor, slot_mask: Tensor, slot_items: Tensor, labels: Tensor) -> Tensor:
         """Sum of the answer tokens' cross-entropies, a scalar in nats; logits are made at answer positions alone.

@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from llara_core.errors import ModelError
+from llara_core.hybrid.families import FAMILIES
 
 _INDEX = "model.safetensors.index.json"
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
@@ -49,6 +50,8 @@ def _check_config(path: Path) -> None:
             f"{path}: must be of a causal language model (a decoder that predicts the next token, such as Llama), "
             f"got model_type {config.model_type!r} with {kind}"
         )
+    if config.model_type not in FAMILIES:
+        raise ModelError(f"{path}: model_type must be one of {', '.join(FAMILIES)}, got {config.model_type}")
     if (attention := getattr(config, "_attn_implementation", None)) not in _ATTENTION:
         # Any other name is a repository of compiled kernels on the hub.
         raise ModelError(f"{path}: must name an attention of transformers' own, got {attention!r}")
@@ -57,6 +60,8 @@ def _check_config(path: Path) -> None:
 def _is_causal(config: PreTrainedConfig) -> bool:
     """Whether the model reads from left to right; models of the BERT kind do so only when told that they decode."""
     if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return False
+    if getattr(config, "use_bidirectional_attention", False) or not getattr(config, "is_causal", True):
         return False
     causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
     if config.architectures and not any(name in causal for name in config.architectures):

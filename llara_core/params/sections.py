@@ -102,6 +102,10 @@ class Candidates(Section):
         return self
 
 
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+"""transformers' names: PyTorch's kernels, plain products that store all scores, and the package flash-attn."""
+
+
 class PackagedLlm(Section):
     """A GGUF file that a Python package ships; converted once to safetensors.
 
@@ -116,6 +120,7 @@ class PackagedLlm(Section):
     version: BareName
     member: Name
     dtype: Literal["float32", "bfloat16"]
+    attention: Attention
     quantization: None = None
 
     @field_validator("quantization", mode="before")
@@ -143,6 +148,7 @@ class HubLlm(Section):
     id: Annotated[str, Field(pattern=rf"^{_HUB_NAME}(/{_HUB_NAME})?$", max_length=200)]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     dtype: Literal["float32", "bfloat16"]
+    attention: Attention
     quantization: Quantization | None = None
 
 
@@ -156,6 +162,7 @@ class FolderLlm(Section):
     source: Literal["folder"]
     path: Annotated[Path, Field(strict=False)]
     dtype: Literal["float32", "bfloat16"]
+    attention: Attention
     quantization: Quantization | None = None
 
 

@@ -15,9 +15,9 @@ where A's share of LoRA's inputs is attention's result, kept already, when they 
 LoRA's matrices are kept as copies of 2 bytes a weight, and so are the base model's if its own weights are float32.
 Beside maps of 4 bits, whose products keep nothing of their own, peft's LoRA keeps what it keeps beside others; their
 results have the type of their inputs, so that the perceptron's are float32 where the norms' are.
-Attention whose scores are capped has no fused kernel: it keeps keys and values repeated for all heads of queries,
-a 3 A, its result only for LoRA's sake, and scores, of each head and of each token of the text, in the two or three
-forms that they have on the way: 8 bytes each.
+Eager attention (`llms.*.attention`) has no fused kernel: it keeps keys and values repeated for all heads of queries,
+a 3 A, its result only for LoRA's sake, and scores, of each head and of each token of the text, in the forms that they
+have on the way: 4 bytes as float32, a where they are capped, and 2 as a copy where the model's numbers are bfloat16.
 
 Gradient checkpointing keeps a H of each layer and makes the rest of one layer at a time anew.
 """
@@ -45,6 +45,7 @@ class Numbers:
         targets: the maps of a layer that have LoRA weights.
         dropout: whether LoRA's inputs have dropout.
         mask: bytes of a dropout mask's number on the device.
+        eager: whether scores of attention are stored.
         quantised: whether the base model's linear maps are kept in 4 bits; `weight` is that of the others then.
     """
 
@@ -54,6 +55,7 @@ class Numbers:
     targets: tuple[str, ...]
     dropout: bool
     mask: int
+    eager: bool
     quantised: bool = False
 
     @property
@@ -86,6 +88,7 @@ def numbers(params: Params, shape: Shape, device: str) -> Numbers:
         targets=tuple(adapted(shape, params.lora)),
         dropout=params.lora.dropout > 0,
         mask=4 if device == "cpu" else 1,
+        eager=params.selected_llm.attention == "eager",
         quantised=params.selected_llm.quantization is not None,
     )
 
@@ -101,10 +104,11 @@ def layer_token_bytes(shape: Shape, kept: Numbers, width: int) -> int:
 
 def _attention(shape: Shape, kept: Numbers, width: int) -> int:
     inside = kept.inside
-    if not shape.eager:
+    if not kept.eager:
         return inside * 2 * (shape.queries + shape.keys) + 4 * shape.heads
     result = inside * shape.queries if kept.shares and _KEPT in kept.targets else 0
-    return inside * 3 * shape.queries + result + 8 * shape.heads * width
+    score = 4 + inside * shape.caps_scores + (2 if inside == 2 else 0)
+    return inside * 3 * shape.queries + result + score * shape.heads * width
 
 
 def _lora(shape: Shape, kept: Numbers) -> int:

@@ -152,7 +152,7 @@ def _build_plan(params: Params, folder: Path, items: Items, sequences: Sequences
     from llara_core.prompting.histories import HistoryEncoder
     from llara_core.prompting.segments import PromptWriter
 
-    tokenizer, longest = load_tokenizer(FolderLlm(source="folder", path=folder, dtype="float32"))
+    tokenizer, longest = load_tokenizer(FolderLlm(source="folder", path=folder, dtype="float32", attention="sdpa"))
     frame = chat_frame(tokenizer) if params.prompt.form == "chat" else None
     encoder = PromptEncoder(tokenizer, longest, frame)
     writer = PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, items.titles_by_id)

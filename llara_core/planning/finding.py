@@ -118,7 +118,8 @@ def _on_the_hub(llm: HubLlm) -> Found:
     shape = Shape.of(config, llm.id)
     has_weights = folder is not None and any(folder.glob("*.safetensors"))
     stored = BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 4)
-    download = 0 if has_weights else shape.parameters * stored
+    size = int((entry or {}).get("download_bytes", shape.parameters * stored))  # some store a tied head a second time
+    download = 0 if has_weights else size
     return Found(llm.id, shape, config, origin, None if folder is None else _with_tokenizer(folder), download)
 
 

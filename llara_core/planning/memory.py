@@ -14,9 +14,10 @@ tokens in the largest micro-batch:
     activations  see `activations`, with those of the projector: 4 B K (D + 2 h + 2 H) for K slots a row
     working      what one layer's backward pass has at hand, with the largest map of 4 bits as its product needs it
     logits       of `answer`, for N answer tokens of the micro-batch: 12 N V, as logits, their log-softmax and its
-                 gradient; 2 N V more where the model's numbers are bfloat16. Of `stream`, over n items: 8 · rows ·
-                 min(n, chunk) for the product and its softmax, as much for the teacher's, and 4 n D for the gradient of
-                 vectors; and 12 n a position of its validation, which is compared with all items at once
+                 gradient; 2 N V more where the model's numbers are bfloat16, and 8 N V where logits are capped. Of
+                 `stream`, over n items: 8 · rows · min(n, chunk) for the product and its softmax, as much for the
+                 teacher's, and 4 n D for the gradient of vectors; and 12 n a position of its validation, which is
+                 compared with all items at once
     allocator    on a CPU half of what a step makes and drops, with checkpointing as without: in micro-batches of
                  different lengths it leaves holes that glibc can't fill, measured; on a GPU a twentieth of what is held
 
@@ -146,7 +147,7 @@ def _projected(params: Params, shape: Shape, workload: Workload) -> int:
 def _logits(params: Params, shape: Shape, workload: Workload, device: str) -> int:
     lengths, recipe = workload.lengths, params.selected_objective
     if params.train.objective.name == "answer":
-        number = 14 if numbers(params, shape, device).inside == 2 else 12
+        number = (14 if numbers(params, shape, device).inside == 2 else 12) + 8 * shape.caps_logits
         return round(number * workload.rows * lengths.answer * shape.vocabulary)
     if not isinstance(recipe, Stream):
         return 0

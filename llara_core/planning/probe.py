@@ -16,7 +16,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from llara_core.errors import ModelError
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
+from llara_core.hybrid.attention import choose_attention
 from llara_core.hybrid.batching import IGNORED
+from llara_core.hybrid.families import keep_lowest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.nf4 import quantise, require_quantizer
 from llara_core.params.params import Params
@@ -106,8 +108,13 @@ def _random_hybrid(params: Params, llm: Found, layers: int) -> HybridCausalLM:
     fields = {name: value for name, value in llm.config.items() if name not in ("model_type", "num_hidden_layers")}
     ends = {name: 0 for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     kind = str(llm.config["model_type"])
-    config = AutoConfig.for_model(kind, **{**fields, **ends, "num_hidden_layers": layers})
-    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, params.selected_llm.dtype))
+    config = AutoConfig.for_model(kind, **{**fields, **ends, "num_hidden_layers": llm.shape.layers})
+    keep_lowest(config, layers)
+    model = AutoModelForCausalLM.from_config(
+        config,
+        dtype=getattr(torch, params.selected_llm.dtype),
+        attn_implementation=choose_attention(params.selected_llm, config, choose_device(), may_stand_in=True),
+    )
     if params.selected_llm.quantization is not None:
         quantise(model)
     model = model.requires_grad_(requires_grad=False).to(choose_device())

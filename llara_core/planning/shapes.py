@@ -69,7 +69,8 @@ class Shape:
         input_bias: whether q, k and v have biases.
         output_bias: whether o has.
         mlp_bias: whether gate, up and down have.
-        eager: whether scores of attention are stored, for they are capped, which no fused kernel does.
+        caps_scores: whether scores of attention are capped.
+        caps_logits: whether the vocabulary's logits are.
     """
 
     model_type: str
@@ -85,7 +86,8 @@ class Shape:
     input_bias: bool
     output_bias: bool
     mlp_bias: bool
-    eager: bool
+    caps_scores: bool
+    caps_logits: bool
 
     @classmethod
     def of(cls, config: Mapping[str, Any], name: str) -> Self:
@@ -119,7 +121,8 @@ class Shape:
             input_bias=attention_bias if family.input_bias is None else family.input_bias,
             output_bias=attention_bias and family.input_bias is None,
             mlp_bias=bool(config.get("mlp_bias", False)),
-            eager=bool(config.get("attn_logit_softcapping")),
+            caps_scores=bool(config.get("attn_logit_softcapping", kind == "gemma2")),
+            caps_logits=bool(config.get("final_logit_softcapping", kind == "gemma2")),
         )
 
     @property

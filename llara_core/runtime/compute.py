@@ -32,6 +32,7 @@ def seed_torch(seed: int) -> None:
     recurrent layers need a fixed workspace, which is read when CUDA starts: call this before anything runs there.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("FLASH_ATTENTION_DETERMINISTIC", "1")  # its backward pass; PyTorch knows nothing of it
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory is a debugging aid that can cost a fifth of a step.

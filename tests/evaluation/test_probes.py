@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,12 @@ from llara_core.hybrid.adapter import AdapterManifest, build_hybrid
 from llara_core.objectives.asking import Advance, Respondent, Tuned, best_of, ignore
 from llara_core.params.params import Params
 from llara_core.params.projector import Fusion, FusionKind
-from llara_core.params.sections import FolderLlm, Probe
+from llara_core.params.sections import Probe
 from llara_core.prompting.segments import Item
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions
 from tests.evaluation.stored import make_asked
-from tests.factories import APPEND, FUSIONS, PROJECTOR, make_sequences
+from tests.factories import APPEND, FUSIONS, PROJECTOR, folder_llm, make_sequences
 
 ALL: list[Probe] = [
     "text",
@@ -34,7 +35,7 @@ ALL: list[Probe] = [
 
 def _manifest(params: Params, objective: str, modes: list[str]) -> AdapterManifest:
     return AdapterManifest(
-        llm=FolderLlm(source="folder", path="llm", dtype="float32"),
+        llm=folder_llm(Path("llm")),
         objective=objective,
         layers=None,
         prompt=params.prompt,

@@ -24,7 +24,6 @@ from llara_core.objectives.answer import respondent
 from llara_core.objectives.asking import Advance, best_of, build_respondent
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm
 from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.ranking import neural_scorer
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
@@ -38,7 +37,7 @@ from llara_core.tables.predictions import Predictions
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from tests.conftest import TITLES, make_llama
 from tests.evaluation.stored import make_asked
-from tests.factories import make_sequences
+from tests.factories import folder_llm, make_sequences
 from tests.recommenders.recipes import tiny
 
 N_ITEMS = len(TITLES) - 1
@@ -74,7 +73,7 @@ def small(params: Params, tokenizer, tmp_path: Path) -> Params:
         "train": params.train.model_copy(update={"objective": ObjectiveChoice(name="answer")}),
         "objectives": params.objectives.model_copy(update={"answer": answer}),
         "llm": params.llm.model_copy(update={"name": "tiny"}),
-        "llms": {"tiny": FolderLlm(source="folder", path=llm, dtype="float32")},
+        "llms": {"tiny": folder_llm(llm)},
     }
     return params.model_copy(update=changes)
 

@@ -19,13 +19,13 @@ from llara_core.objectives.answer.prompts import AnswerPlan
 from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.loading import load_params
 from llara_core.params.objectives import Answer, Validation
-from llara_core.params.sections import FolderLlm, Lora, Train
+from llara_core.params.sections import Lora, Train
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.sequences.windows import all_positions
 from llara_core.tables.sequences import Sequences
 from tests.conftest import ROOT, make_llama
-from tests.factories import APPEND, PROJECTOR, make_curriculum, make_sequences
+from tests.factories import APPEND, PROJECTOR, folder_llm, make_curriculum, make_sequences
 
 N_ITEMS = 30
 MIN_HISTORY = 3
@@ -63,7 +63,7 @@ def make_plan(tokenizer: PreTrainedTokenizerBase, **changes: object) -> AnswerPl
 def make_model(vocabulary: int, dropout: float = 0.0) -> HybridCausalLM:
     """A tiny Llama with LoRA and a projector whose weights are all far from zero."""
     lora = Lora(rank=2, alpha=4, dropout=dropout, targets="all-linear")
-    adapted = attach_lora(make_llama(vocabulary), lora, FolderLlm(source="folder", path=Path("x"), dtype="float32"))
+    adapted = attach_lora(make_llama(vocabulary), lora, folder_llm(Path("x")))
     vectors = np.random.default_rng(0).normal(size=(N_ITEMS + 1, 4)).astype(np.float32)
     torch.manual_seed(1)
     model = build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, APPEND)

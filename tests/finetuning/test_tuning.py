@@ -22,7 +22,7 @@ from llara_core.objectives.objective import Sources
 from llara_core.objectives.prompt_plan import PromptSettings
 from llara_core.params.objectives import ObjectiveChoice, Validation
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm, Popularity
+from llara_core.params.sections import Popularity
 from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
@@ -35,7 +35,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
 from tests.conftest import TITLES, needs_bitsandbytes
-from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, make_curriculum, make_sequences
+from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, folder_llm, make_curriculum, make_sequences
 from tests.finetuning.runs import trained
 from tests.recommenders.recipes import tiny
 
@@ -75,7 +75,7 @@ def small(params: Params, llama_folder: Path) -> Params:
         "train": params.train.model_copy(update={"objective": ObjectiveChoice(name="answer"), "checkpoint_every": 1}),
         "lora": params.lora.model_copy(update={"dropout": 0.1}),
         "llm": params.llm.model_copy(update={"name": "tiny"}),
-        "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
+        "llms": {"tiny": folder_llm(llama_folder)},
     }
     recipe = {"examples_per_epoch": 5, "batch_size": 4, "micro_batch_size": 2, "lr": 0.02, "projector_lr": 0.02}
     return _with_recipe(params.model_copy(update=sections), **recipe)
@@ -362,8 +362,9 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(
     dataset = small.selected_dataset.model_copy(update={"nouns": nouns})
     changes = [
         {"seed": 7},
-        {"llms": {"tiny": FolderLlm(source="folder", path=path, dtype="bfloat16")}},
-        {"llms": {"tiny": FolderLlm(source="folder", path=path, dtype="float32", quantization="nf4")}},
+        {"llms": {"tiny": folder_llm(path, dtype="bfloat16")}},
+        {"llms": {"tiny": folder_llm(path, quantization="nf4")}},
+        {"llms": {"tiny": folder_llm(path, attention="eager")}},
         {"objectives": _with_recipe(small, micro_batch_size="auto").objectives},
         {"split": small.split.model_copy(update={"min_history": 3})},
         {"candidates": small.candidates.model_copy(update={"size": 4})},
@@ -391,6 +392,16 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(
     assert tuning_fingerprint(small, [tmp_path / "items"]) not in found
 
 
+def test_a_model_of_4_bits_is_not_divided(
+    small: Params, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "is_divided", lambda: True)
+    monkeypatch.setattr(tuning, "load_tokenizer", None)  # nothing of the model is looked for
+    quantised = {"tiny": folder_llm(tmp_path / "none", quantization="nf4")}
+    with pytest.raises(ModelError, match=r"quantization must be null where processes divide .*, got nf4"):
+        tune(small.model_copy(update={"llms": quantised}), *inputs, tmp_path)
+
+
 def test_the_fingerprint_follows_a_chat_s_frame(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some models' templates write the day's date: steps of another day's prompts can't go on from these."""
     prompt = small.prompt.model_copy(update={"form": "chat"})
@@ -408,7 +419,7 @@ def test_the_fingerprint_follows_the_content_of_a_folder_llm(
 ) -> None:
     for path in llama_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    entry = FolderLlm(source="folder", path=tmp_path, dtype="float32")
+    entry = folder_llm(tmp_path)
     params = small.model_copy(update={"llms": {"tiny": entry}})
     first = tuning_fingerprint(params, [])
     assert tuning_fingerprint(params, []) == first

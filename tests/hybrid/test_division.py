@@ -13,8 +13,8 @@ from llara_core.errors import ModelError
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.division import divide_frozen
 from llara_core.hybrid.model import HybridCausalLM
-from llara_core.params.sections import FolderLlm, Lora
-from tests.factories import APPEND, PROJECTOR
+from llara_core.params.sections import Lora
+from tests.factories import APPEND, PROJECTOR, folder_llm
 
 CPU = torch.device("cpu")
 
@@ -32,7 +32,7 @@ def _hybrid(*, tied: bool, checkpointing: bool, divided: bool) -> HybridCausalLM
     config = LlamaConfig(vocab_size=50, initializer_range=0.3, tie_word_embeddings=tied, pad_token_id=1, **sizes)
     llm = LlamaForCausalLM(config).requires_grad_(requires_grad=False).eval()
     lora = Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
-    adapted = attach_lora(llm, lora, FolderLlm(source="folder", path=Path("x"), dtype="float32"))
+    adapted = attach_lora(llm, lora, folder_llm(Path("x")))
     for name, weight in adapted.named_parameters():
         if "lora_B" in name:
             weight.data.normal_(std=0.1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.hybrid.batching import pad_examples, pad_on_the_right
@@ -15,7 +15,10 @@ from llara_core.hybrid.splice import add_at_slots
 from llara_core.params.projector import Fusion
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
+from tests.conftest import read_words
 from tests.factories import FUSIONS, PROJECTORS
+
+pytestmark = pytest.mark.every_family
 
 QUESTIONS = [([1, 5], [2, 6], "hybrid"), ([7], [3, 8], "text"), ([4, 4, 2], [5, 1], "hybrid")]
 
@@ -31,9 +34,9 @@ def prompts(writer: PromptWriter, encoder: PromptEncoder, fusion: Fusion) -> lis
     return [encoder.encode(own.compose(0, history, candidates, mode)) for history, candidates, mode in QUESTIONS]
 
 
-def _model(llama: LlamaForCausalLM, vectors: np.ndarray, kind: str, fusion: Fusion) -> HybridCausalLM:
+def _model(llm: PreTrainedModel, vectors: np.ndarray, kind: str, fusion: Fusion) -> HybridCausalLM:
     torch.manual_seed(0)
-    model = build_hybrid(llama, vectors, PROJECTORS[kind], fusion).eval()
+    model = build_hybrid(llm, vectors, PROJECTORS[kind], fusion).eval()
     with torch.no_grad():
         for weight in model.projector.parameters():
             weight.normal_(std=0.6)
@@ -42,7 +45,7 @@ def _model(llama: LlamaForCausalLM, vectors: np.ndarray, kind: str, fusion: Fusi
 
 def _by_hand(model: HybridCausalLM, prompt: EncodedPrompt, fusion: Fusion) -> Tensor:
     """[S, H], from the formulas: w the word's embedding, b its item's behavioural token, g its gate."""
-    table, shown, rows = model.llm.get_input_embeddings().weight, iter(range(len(prompt.slot_items))), []
+    table, shown, rows = read_words(model.llm), iter(range(len(prompt.slot_items))), []
     for token, is_slot in zip(prompt.input_ids, prompt.slot_mask, strict=True):
         word = table[token]
         if not is_slot:
@@ -61,9 +64,9 @@ def _by_hand(model: HybridCausalLM, prompt: EncodedPrompt, fusion: Fusion) -> Te
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["linear", "mlp", "transformer"])
 def test_the_language_model_reads_what_the_formulas_say(
-    llama: LlamaForCausalLM, item_embeddings: np.ndarray, prompts: list[EncodedPrompt], fusion: Fusion, kind: str
+    llm: PreTrainedModel, item_embeddings: np.ndarray, prompts: list[EncodedPrompt], fusion: Fusion, kind: str
 ) -> None:
-    model = _model(llama, item_embeddings, kind, fusion)
+    model = _model(llm, item_embeddings, kind, fusion)
     batch = pad_on_the_right(prompts, 1)
     found = model.embed(**batch)
     for row, prompt in enumerate(prompts):
@@ -76,7 +79,7 @@ def test_the_language_model_reads_what_the_formulas_say(
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["linear", "transformer"])
 def test_the_loss_of_a_batch_is_the_sum_of_each_prompt_s(
-    llama: LlamaForCausalLM,
+    llm: PreTrainedModel,
     item_embeddings: np.ndarray,
     prompts: list[EncodedPrompt],
     writer: PromptWriter,
@@ -84,7 +87,7 @@ def test_the_loss_of_a_batch_is_the_sum_of_each_prompt_s(
     fusion: Fusion,
     kind: str,
 ) -> None:
-    model = _model(llama, item_embeddings, kind, fusion)
+    model = _model(llm, item_embeddings, kind, fusion)
     answers = [encoder.encode_answer(writer.answer(item)) for item in (2, 3, 5)]
     together = model(**pad_examples(prompts, answers, 1)).item()
     alone = sum(model(**pad_examples([p], [a], 7)).item() for p, a in zip(prompts, answers, strict=True))
@@ -94,7 +97,7 @@ def test_the_loss_of_a_batch_is_the_sum_of_each_prompt_s(
 
 
 def test_all_parts_learn(
-    llama: LlamaForCausalLM,
+    llm: PreTrainedModel,
     item_embeddings: np.ndarray,
     prompts: list[EncodedPrompt],
     encoder: PromptEncoder,
@@ -102,7 +105,7 @@ def test_all_parts_learn(
     fusion: Fusion,
 ) -> None:
     for kind in PROJECTORS:
-        model = _model(llama, item_embeddings, kind, fusion)
+        model = _model(llm, item_embeddings, kind, fusion)
         answers = [encoder.encode_answer(writer.answer(item)) for item in (2, 3, 5)]
         model(**pad_examples(prompts, answers, 1)).backward()
         for name, weight in model.projector.named_parameters():

@@ -27,9 +27,9 @@ from llara_core.hybrid.adapter import (
 )
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm, HubLlm, Lora
+from llara_core.params.sections import HubLlm, Lora
 from tests.conftest import make_llama
-from tests.factories import APPEND, PROJECTOR
+from tests.factories import APPEND, PROJECTOR, folder_llm
 
 LINEAGE = {"items": "a", "sequences": "b", "embeddings": "c"}
 CPU = torch.device("cpu")
@@ -37,8 +37,8 @@ LORA = Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
 
 
 def test_a_local_folder_is_loaded_frozen(llama_folder: Path, llama: LlamaForCausalLM) -> None:
-    model = load_base_llm(FolderLlm(source="folder", path=llama_folder, dtype="float32"), CPU)
-    tokenizer, max_length = load_tokenizer(FolderLlm(source="folder", path=llama_folder, dtype="float32"))
+    model = load_base_llm(folder_llm(llama_folder), CPU)
+    tokenizer, max_length = load_tokenizer(folder_llm(llama_folder))
     assert max_length == 1024
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert tokenizer.eos_token == "<eos>"  # noqa: S105
@@ -56,7 +56,7 @@ def test_a_folder_without_weights_or_config_is_refused(
     for path in (tmp_path / "llm").glob(missing):
         path.unlink()
     with pytest.raises(ModelError, match=f"must hold {expected}"):
-        load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+        load_base_llm(folder_llm(tmp_path / "llm"), CPU)
 
 
 def _cut(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_folders_that_are_no_whole_causal_language_model_are_refused_in_one_line
     shutil.copytree(llama_folder, tmp_path / "other")
     change(tmp_path / "llm")
     with pytest.raises(ModelError, match=expected) as caught:
-        load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+        load_base_llm(folder_llm(tmp_path / "llm"), CPU)
     assert "\n" not in str(caught.value)
 
 
@@ -149,7 +149,7 @@ def test_a_bert_is_refused_before_its_weights_are_read(
     _make_bert(class_name="BertForMaskedLM")(tmp_path / "llm")
     monkeypatch.setattr(base_llm.AutoModelForCausalLM, "from_pretrained", None)
     with pytest.raises(ModelError, match="must be of a causal language model"):
-        load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+        load_base_llm(folder_llm(tmp_path / "llm"), CPU)
 
 
 @pytest.mark.parametrize("change", [_index("part.safetensors"), _configure(is_decoder=False)])
@@ -158,7 +158,7 @@ def test_weights_in_parts_and_decoders_that_do_not_say_so_are_read(
 ) -> None:
     shutil.copytree(llama_folder, tmp_path / "llm")
     change(tmp_path / "llm")
-    model = load_base_llm(FolderLlm(source="folder", path=tmp_path / "llm", dtype="float32"), CPU)
+    model = load_base_llm(folder_llm(tmp_path / "llm"), CPU)
     assert torch.equal(model.lm_head.weight, llama.lm_head.weight)
 
 
@@ -172,7 +172,9 @@ def test_a_hub_model_is_pinned_to_its_commit_and_brings_no_pickles(
         return str(llama_folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    load_base_llm(HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="float32"), CPU)
+    load_base_llm(
+        HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="float32", attention="sdpa"), CPU
+    )
     assert (asked["name"], asked["revision"]) == ("some/llama", "a" * 40)
     assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in asked["allow_patterns"])
 
@@ -183,12 +185,14 @@ def test_an_unreachable_hub_is_explained(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(ModelError, match=r"some/llama: could not be downloaded \(no route\); if it is gated.*HF_TOKEN"):
-        load_base_llm(HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="float32"), CPU)
+        load_base_llm(
+            HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="float32", attention="sdpa"), CPU
+        )
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="must be a folder, and isn't there"):
-        load_base_llm(FolderLlm(source="folder", path=tmp_path / "none", dtype="float32"), CPU)
+        load_base_llm(folder_llm(tmp_path / "none"), CPU)
 
 
 def test_a_converted_model_that_changed_is_converted_again(
@@ -261,7 +265,7 @@ def test_a_file_that_is_no_gguf_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.fixture
 def manifest(params: Params, llama_folder: Path) -> AdapterManifest:
     return AdapterManifest(
-        llm=FolderLlm(source="folder", path=llama_folder, dtype="float32"),
+        llm=folder_llm(llama_folder),
         objective="answer",
         layers=None,
         prompt=params.prompt,
@@ -411,7 +415,7 @@ def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterMa
 
 
 def test_only_the_lower_layers_are_read(llama_folder: Path, llama: LlamaForCausalLM, tmp_path: Path) -> None:
-    base = FolderLlm(source="folder", path=llama_folder, dtype="float32")
+    base = folder_llm(llama_folder)
     lower = load_base_llm(base, CPU, layers=1)
     ids = torch.tensor([[4, 5, 6, 7]])
     with torch.no_grad():

@@ -10,12 +10,13 @@ from transformers import LlamaForCausalLM
 from llara_core.errors import ArtifactError
 from llara_core.hybrid.adapter import attach_lora
 from llara_core.hybrid.merging import merge_lora
-from llara_core.params.sections import FolderLlm, Lora
+from llara_core.params.sections import Lora
+from tests.factories import folder_llm
 
 
 @pytest.fixture
 def adapted(llama: LlamaForCausalLM, tmp_path_factory: pytest.TempPathFactory) -> LlamaForCausalLM:
-    base = FolderLlm(source="folder", path=tmp_path_factory.getbasetemp(), dtype="float32")
+    base = folder_llm(tmp_path_factory.getbasetemp())
     wrapper = attach_lora(llama, Lora(rank=2, alpha=6, dropout=0.0, targets="all-linear"), base)
     torch.manual_seed(1)
     for name, weight in wrapper.named_parameters():

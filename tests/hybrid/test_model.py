@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.hybrid.batching import IGNORED, pad_examples, pad_prompts
@@ -11,11 +11,13 @@ from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from tests.factories import APPEND, PROJECTOR
 
+pytestmark = pytest.mark.every_family
+
 
 @pytest.fixture
-def model(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> HybridCausalLM:
+def model(llm: PreTrainedModel, item_embeddings: np.ndarray) -> HybridCausalLM:
     torch.manual_seed(0)
-    return build_hybrid(llama, item_embeddings, PROJECTOR, APPEND).eval()
+    return build_hybrid(llm, item_embeddings, PROJECTOR, APPEND).eval()
 
 
 @pytest.fixture

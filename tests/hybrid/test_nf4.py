@@ -20,6 +20,7 @@ from llara_core.hybrid.lora_linear import LoraLinear
 from llara_core.hybrid.nf4 import dequantised, is_quantised, quantise
 from llara_core.params.sections import FolderLlm, HubLlm, Lora
 from tests.conftest import make_llama, needs_bitsandbytes
+from tests.factories import folder_llm
 
 CPU = torch.device("cpu")
 LORA = Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
@@ -43,7 +44,7 @@ def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _entry(folder: Path, dtype: str = "float32", quantization: str | None = "nf4") -> FolderLlm:
-    return FolderLlm(source="folder", path=folder, dtype=dtype, quantization=quantization)
+    return folder_llm(folder, dtype, quantization=quantization)
 
 
 def _maps(llm: nn.Module) -> Iterator[tuple[str, nn.Linear]]:

@@ -13,11 +13,11 @@ from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.hybrid.batching import IGNORED, pad_examples
 from llara_core.hybrid.projector import Perceptron
-from llara_core.params.sections import FolderLlm, Lora
+from llara_core.params.sections import Lora
 from llara_core.prompting.encoding import EncodedPrompt
-from tests.factories import APPEND, PROJECTOR
+from tests.factories import APPEND, PROJECTOR, folder_llm
 
-BASE = FolderLlm(source="folder", path=Path("x"), dtype="float32")
+BASE = folder_llm(Path("x"))
 ATTENTION, MLP = ["q_proj", "k_proj", "v_proj", "o_proj"], ["gate_proj", "up_proj", "down_proj"]
 
 

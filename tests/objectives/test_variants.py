@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.evaluation.artifacts import load_tuned, read_artifacts
 from llara_core.finetuning import tuning
@@ -28,14 +28,13 @@ from llara_core.objectives.stream.model import StreamModel
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
 from llara_core.params.projector import Fusion
-from llara_core.params.sections import FolderLlm
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from tests.conftest import TITLES, make_llama
-from tests.factories import FUSIONS, PROJECTORS, make_chat_tokenizer, make_curriculum
+from tests.factories import FUSIONS, PROJECTORS, folder_llm, make_chat_tokenizer, make_curriculum
 from tests.objectives.stream.test_whole import _judge, _run, make_params  # noqa: F401
 from tests.recommenders.recipes import tiny
 
@@ -50,16 +49,17 @@ def recommender() -> SequentialRecommender:
 
 
 @pytest.fixture
-def hybrid(llama: LlamaForCausalLM, recommender: SequentialRecommender, kind: str, fusion: Fusion) -> HybridCausalLM:
+def hybrid(llm: PreTrainedModel, recommender: SequentialRecommender, kind: str, fusion: Fusion) -> HybridCausalLM:
     torch.manual_seed(4)
     vectors = np.asarray(recommender.output_weights.detach())
-    built = build_hybrid(llama, vectors, PROJECTORS[kind], fusion).eval()
+    built = build_hybrid(llm, vectors, PROJECTORS[kind], fusion).eval()
     with torch.no_grad():
         for weight in built.projector.parameters():
             weight.normal_(std=0.5)
     return built
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 def test_a_stream_sees_nothing_of_what_comes_later(
@@ -91,6 +91,7 @@ def test_a_stream_sees_nothing_of_what_comes_later(
     assert (read(items)[0, 4] - whole[4]).abs().max() > 1e-4
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 @pytest.mark.parametrize("mode", ["hybrid", "text"])
@@ -124,6 +125,7 @@ def test_a_choice_points_behind_each_candidate(
             assert tokenizer.decode(prompt.prompt.input_ids[:place]).endswith(TITLES[item])
 
 
+@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 def test_answers_are_scored_and_written_as_after_whole_unpadded_prompts(
@@ -185,7 +187,7 @@ def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
         folder = tmp_path / "instruct"
         make_chat_tokenizer(tokenizer).save_pretrained(folder)
         make_llama(len(tokenizer) + 1).save_pretrained(folder)
-        entry = FolderLlm(source="folder", path=folder, dtype="float32")
+        entry = folder_llm(folder)
         prompt = params.prompt.model_copy(update={"form": "chat"})
         params = params.model_copy(update={"llms": {"tiny": entry}, "prompt": prompt})
     tuned, tables, _ = _run(tmp_path, params)

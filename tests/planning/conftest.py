@@ -9,13 +9,12 @@ import pyarrow as pa
 import pytest
 
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm
 from llara_core.planning.shapes import Shape
 from llara_core.planning.workload import Catalogue, Lengths, Workload
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed, write_processed
 from tests.conftest import TITLES
-from tests.factories import make_sequences, make_sets
+from tests.factories import folder_llm, make_sequences, make_sets
 
 Choose = Callable[..., Params]
 TINY = {
@@ -86,7 +85,7 @@ def with_folder(choose: Choose, llama_folder: Path) -> Choose:
         sizes = {f"objectives__{objective}__{name}": value for name, value in small.items()}
         if objective != "answer":
             sizes[f"objectives__{objective}__layers"] = 2
-        tiny = FolderLlm(source="folder", path=llama_folder, dtype="float32").model_dump()
+        tiny = folder_llm(llama_folder).model_dump()
         base = {"llms__tiny": tiny, "llm__name": "tiny", "candidates__size": 2, "candidates__hard__pool": 5}
         return choose(objective, **{**base, **sizes, **values})
 

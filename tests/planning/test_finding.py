@@ -8,9 +8,10 @@ import pytest
 
 from llara_core.errors import ModelError
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm, HubLlm, PackagedLlm
+from llara_core.params.sections import HubLlm, PackagedLlm
 from llara_core.planning.finding import find_llm
 from llara_core.runtime.files import sha256_of
+from tests.factories import folder_llm
 from tests.planning.conftest import TINY
 
 UNKNOWN = "0" * 40
@@ -46,7 +47,7 @@ def test_a_download_is_as_large_as_its_numbers(params: Params) -> None:
 
 
 def test_a_folder_s_config_json_is_read(llama_folder: Path) -> None:
-    found = find_llm(FolderLlm(source="folder", path=llama_folder, dtype="float32"))
+    found = find_llm(folder_llm(llama_folder))
     assert (found.shape.hidden, found.shape.layers, found.download, found.folder) == (16, 2, 0, llama_folder)
 
 
@@ -86,7 +87,7 @@ def test_a_gguf_header_is_read(params: Params, tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_model_of_which_nothing_is_known_is_refused_with_what_would_help(params: Params) -> None:
-    hub = HubLlm(source="huggingface", id="some/model", revision=UNKNOWN, dtype="bfloat16")
+    hub = HubLlm(source="huggingface", id="some/model", revision=UNKNOWN, dtype="bfloat16", attention="sdpa")
     with pytest.raises(
         ModelError, match=f"some/model: its shape isn't known: .*hf download some/model config.json .*{UNKNOWN}"
     ):
@@ -98,7 +99,7 @@ def test_a_model_of_which_nothing_is_known_is_refused_with_what_would_help(param
 def test_the_hub_s_cache_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**TINY, "torch_dtype": "float16"}))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: str(tmp_path / "config.json"))
-    hub = HubLlm(source="huggingface", id="some/model", revision=UNKNOWN, dtype="bfloat16")
+    hub = HubLlm(source="huggingface", id="some/model", revision=UNKNOWN, dtype="bfloat16", attention="sdpa")
     found = find_llm(hub)
     assert (found.shape.hidden, found.download, found.origin) == (8, 2 * 2872, "config.json in the hub's cache")
     (tmp_path / "model.safetensors").write_bytes(b"")
@@ -109,7 +110,7 @@ def test_the_hub_s_cache_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("content", "message"), [("{", "not readable JSON"), ("[]", "must hold a model's configuration, got list")]
 )
 def test_a_broken_config_json_is_named(tmp_path: Path, content: str, message: str) -> None:
-    entry = FolderLlm(source="folder", path=tmp_path, dtype="float32")
+    entry = folder_llm(tmp_path)
     with pytest.raises(ModelError, match=r"llms.\*.path: .*config.json: no such file"):
         find_llm(entry)
     (tmp_path / "config.json").write_text(content)

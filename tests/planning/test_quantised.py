@@ -9,13 +9,13 @@ from transformers import AutoConfig
 
 from llara_core.hybrid.base_llm import load_base_llm
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm
 from llara_core.planning.finding import find_llm
 from llara_core.planning.memory import GIB, estimate_memory
 from llara_core.planning.quantised import map_bytes, model_bytes, product_bytes
 from llara_core.planning.shapes import Shape
 from llara_core.planning.workload import Workload
 from tests.conftest import make_llama, needs_bitsandbytes
+from tests.factories import folder_llm
 from tests.planning.conftest import Choose
 
 
@@ -41,7 +41,7 @@ def test_what_is_kept_is_what_is_planned_to_the_byte(tmp_path: Path, dtype: str)
     config = make_llama(50).config
     config.hidden_size, config.intermediate_size, config.head_dim, config.tie_word_embeddings = 136, 200, 34, False
     type(make_llama(50))(config).save_pretrained(tmp_path)
-    entry = FolderLlm(source="folder", path=tmp_path, dtype=dtype, quantization="nf4")
+    entry = folder_llm(tmp_path, dtype, quantization="nf4")
     llm = load_base_llm(entry, torch.device("cpu"))
     kept = sum(weight.nbytes for weight in llm.parameters())
     for layer in (part for part in llm.modules() if type(part).__name__ == "Linear4bit"):

@@ -16,7 +16,7 @@ from llara_core.finetuning.tuning import tune
 from llara_core.hybrid.adapter import save_adapter
 from llara_core.params.objectives import ObjectiveChoice
 from llara_core.params.params import Params
-from llara_core.params.sections import AllPositions, Draws, FolderLlm
+from llara_core.params.sections import AllPositions, Draws
 from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
 from llara_core.runtime import paths
@@ -28,7 +28,7 @@ from llara_core.tables.items import Items
 from llara_core.tables.predictions import write_predictions
 from llara_core.tables.processed import Processed, read_processed, write_processed
 from tests.conftest import TITLES
-from tests.factories import make_sequences
+from tests.factories import folder_llm, make_sequences
 from tests.recommenders.recipes import tiny
 
 LISTS = [[1, 2, 3, 4, 5, 6], [5, 6, 7, 1, 2], [2, 8, 1, 4], [3, 5, 7, 2, 6], [8, 3, 1], [4, 1, 6, 3, 8, 2]]
@@ -60,7 +60,7 @@ def tiny_params(params: Params, llm: Path, objective: str, **evaluation: Any) ->
         "curriculum": params.curriculum.model_copy(update={"schedule": "hybrid_only", "epochs": 1}),
         "train": params.train.model_copy(update={"objective": ObjectiveChoice(name=objective)}),
         "llm": params.llm.model_copy(update={"name": "tiny"}),
-        "llms": {"tiny": FolderLlm(source="folder", path=llm, dtype="float32")},
+        "llms": {"tiny": folder_llm(llm)},
         "eval": params.eval.model_copy(update={"batch_size": 2, "probes": [], **evaluation}),
     }
     return params.model_copy(update=changes)

@@ -27,7 +27,7 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".llara", "data", "tmp", "cac
 def _shrink(path: Path, llama: Path) -> None:
     yaml = YAML()
     params = yaml.load(path.read_text())
-    params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32"}
+    params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32", "attention": "sdpa"}
     params["llm"]["name"] = "tiny"
     for recommender in params["recommenders"].values():
         recommender.update(dim=8)

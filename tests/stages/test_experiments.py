@@ -51,7 +51,7 @@ def _shrink(path: Path, log: Path, llama: Path) -> None:
     params["datasets"]["tiny"] = dict(params["datasets"]["ml-1m"]) | own
     params["datasets"]["tiny"]["filters"] = dict(params["datasets"]["ml-1m"]["filters"]) | {"min_rating": None}
     params["dataset"]["name"] = "tiny"
-    params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32"}
+    params["llms"]["tiny"] = {"source": "folder", "path": str(llama), "dtype": "float32", "attention": "sdpa"}
     params["llm"]["name"] = "tiny"
     params["recommenders"]["sasrec"].update(dim=8)
     params["pretrain"].update(max_epochs=1)

@@ -8,18 +8,18 @@ import pytest
 
 from llara_core.errors import ModelError
 from llara_core.params.params import Params
-from llara_core.params.sections import FolderLlm
 from llara_core.planning.machines import GIB, Machine
 from llara_core.planning.micro_batch import with_rows
 from llara_core.runtime.checkpoints import new_checkpoint
 from stages import micro_batches
 from stages.micro_batches import settle_micro_batches
+from tests.factories import folder_llm
 
 
 @pytest.fixture
 def auto(params: Params, llama_folder: Path) -> Params:
     """The default experiment's params but for the language model, with the size left open."""
-    tiny = FolderLlm(source="folder", path=llama_folder, dtype="float32")
+    tiny = folder_llm(llama_folder)
     stream = params.objectives.stream.model_copy(update={"micro_batch_size": "auto", "layers": 2})
     changes = {
         "llms": {**params.llms, "tiny": tiny},

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from transformers import DynamicCache
 
 from llara_core.hybrid.batching import pad_prompts, to_device
 from llara_core.hybrid.model import HybridCausalLM
@@ -34,10 +35,13 @@ def candidate_log_likelihoods(
     """
     batch = to_device(pad_prompts(prompts, filler_id), model.device)
     prompt_mask = batch["attention_mask"]
+    places = (prompt_mask.cumsum(dim=1) - 1).clamp(min=0)
+    cache = DynamicCache()  # told of no sliding window, it keeps all keys, and the mask says which are near enough
     first = model.backbone(
         inputs_embeds=model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"]),
         attention_mask=prompt_mask,
-        position_ids=(prompt_mask.cumsum(dim=1) - 1).clamp(min=0),
+        position_ids=places,
+        past_key_values=cache,
         use_cache=True,
     )
     rows = [_Row(candidates) for candidates in answers]
@@ -45,13 +49,12 @@ def candidate_log_likelihoods(
         _pad([getattr(row, name) for row in rows], fill, model.device)
         for name, fill in (("inputs", filler_id), ("owners", -1), ("offsets", 0))
     )
-    states = model.backbone(
-        inputs_embeds=model.llm.get_input_embeddings()(ids),
-        attention_mask=_tree_mask(prompt_mask, owners, next(model.llm.parameters()).dtype),
-        position_ids=prompt_mask.sum(dim=1, keepdim=True) + offsets,
-        past_key_values=first.past_key_values,
-        use_cache=True,
-    ).last_hidden_state
+    states = model.states_seeing(
+        model.llm.get_input_embeddings()(ids),
+        _visible(prompt_mask, owners),
+        torch.cat([places, prompt_mask.sum(dim=1, keepdim=True) + offsets], dim=1),
+        cache,
+    )
     ends = first.last_hidden_state[:, -1:]
     return np.stack(
         [
@@ -93,11 +96,9 @@ def _pad(rows: list[list[int]], fill: int, device: torch.device) -> Tensor:
     return padded.to(device)
 
 
-def _tree_mask(prompt_mask: Tensor, owners: Tensor, dtype: torch.dtype) -> Tensor:
-    """Additive mask [B, 1, N, S + N] for prompt_mask [B, S] and the inputs' owners [B, N], -1 at padding."""
+def _visible(prompt_mask: Tensor, owners: Tensor) -> Tensor:
+    """[B, N, S + N] bool for prompt_mask [B, S] and the inputs' owners [B, N], -1 at padding."""
     length = owners.shape[1]
     same = owners[:, :, None] == owners[:, None, :]
     earlier = torch.ones(length, length, dtype=torch.bool, device=owners.device).tril()
-    visible = torch.cat([prompt_mask.bool()[:, None, :].expand(-1, length, -1), same & earlier], dim=2)
-    blocked = torch.zeros(visible.shape, dtype=dtype, device=owners.device)
-    return blocked.masked_fill(~visible, torch.finfo(dtype).min)[:, None]
+    return torch.cat([prompt_mask.bool()[:, None, :].expand(-1, length, -1), same & earlier], dim=2)

@@ -35,11 +35,6 @@ class Tree:
     visible: Tensor
     readouts: Tensor
 
-    def attention_mask(self, dtype: torch.dtype) -> Tensor:
-        """[1, 1, N, N] to be added to attention's scores."""
-        blocked = torch.zeros(self.visible.shape, dtype=dtype)
-        return blocked.masked_fill(~self.visible, torch.finfo(dtype).min)[None, None]
-
 
 def lay_out(whole: EncodedHistory, others: Sequence[EncodedHistory]) -> Tree:
     """Lay out a history, and L others that begin as it does, each as far as it goes."""

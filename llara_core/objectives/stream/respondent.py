@@ -97,10 +97,6 @@ class StreamRespondent(CatalogueRespondent):
         embeddings = hybrid.embed(
             *(part.to(hybrid.device) for part in (tree.input_ids, tree.slot_mask, tree.slot_items))
         )
-        states = hybrid.backbone(
-            inputs_embeds=embeddings,
-            attention_mask=tree.attention_mask(embeddings.dtype).to(hybrid.device),
-            position_ids=tree.positions.to(hybrid.device),
-            use_cache=False,
-        ).last_hidden_state
+        visible, positions = tree.visible[None].to(hybrid.device), tree.positions.to(hybrid.device)
+        states = hybrid.states_seeing(embeddings, visible, positions)
         return self.model.head.scores(self.model.head(states[0, tree.readouts.to(hybrid.device)]))

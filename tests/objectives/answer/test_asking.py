@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llara_core.errors import ModelError
@@ -23,9 +23,9 @@ HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7]]
 
 
 @pytest.fixture
-def model(llama: LlamaForCausalLM, item_embeddings: np.ndarray) -> HybridCausalLM:
+def model(llm: PreTrainedModel, item_embeddings: np.ndarray) -> HybridCausalLM:
     torch.manual_seed(0)
-    return build_hybrid(llama, item_embeddings, PROJECTOR, APPEND).eval()
+    return build_hybrid(llm, item_embeddings, PROJECTOR, APPEND).eval()
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def _options(writer: PromptWriter, encoder: PromptEncoder) -> list[list[list[int
     return [[encoder.encode_answer(writer.answer(item)) for item in row] for row in CANDIDATES.tolist()]
 
 
+@pytest.mark.every_family
 def test_scores_are_those_of_one_whole_sequence_per_candidate(
     model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
@@ -62,6 +63,7 @@ def test_scores_are_those_of_one_whole_sequence_per_candidate(
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+@pytest.mark.every_family
 def test_scores_do_not_depend_on_the_batch_or_on_the_order_of_answers(
     model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
@@ -83,6 +85,7 @@ def _slow_answer(model: HybridCausalLM, prompt: EncodedPrompt, encoder: PromptEn
     return Answer(encoder.decode(ids), ids[-1] in encoder.stop_ids)
 
 
+@pytest.mark.every_family
 def test_generation_is_greedy_decoding_up_to_each_answer_s_own_limit(
     model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder
 ) -> None:
@@ -162,6 +165,7 @@ def test_an_answer_is_judged_by_all_titles(
     assert answers.matched_items.tolist() == [NO_ITEM, 5, 5, NO_ITEM]
 
 
+@pytest.mark.every_family
 def test_asking_by_scores_chooses_the_likeliest_for_any_batch_size(
     model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder, params: Params
 ) -> None:

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llara_core.errors import ArtifactError, ModelError
@@ -29,10 +29,10 @@ HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7, 9, 11], [3, 3, 8]]
 
 
 @pytest.fixture
-def model(llama: LlamaForCausalLM) -> HybridCausalLM:
+def model(llm: PreTrainedModel) -> HybridCausalLM:
     vectors = np.random.default_rng(1).normal(size=(len(TITLES) + len(MORE), 4)).astype(np.float32)
     torch.manual_seed(0)
-    return build_hybrid(llama, vectors, PROJECTOR, APPEND).eval()
+    return build_hybrid(llm, vectors, PROJECTOR, APPEND).eval()
 
 
 @pytest.fixture
@@ -64,6 +64,7 @@ def _slow_choice(model: HybridCausalLM, prompt: EncodedPrompt, answers: list[lis
     return answers.index(ids)
 
 
+@pytest.mark.every_family
 @pytest.mark.parametrize("mode", ["hybrid", "text", "id"])
 def test_it_is_greedy_decoding_over_the_row_s_own_candidates(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder, params: Params, mode: Mode
@@ -89,6 +90,7 @@ def test_it_is_not_scoring(model: HybridCausalLM, writer: PromptWriter, encoder:
     assert write_candidates(model, prompts, options, encoder) != likeliest.tolist()
 
 
+@pytest.mark.every_family
 def test_no_answer_depends_on_the_others_in_its_batch(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
@@ -103,6 +105,7 @@ def test_no_answer_depends_on_the_others_in_its_batch(
         assert together == [alone[i] for i in order]
 
 
+@pytest.mark.every_family
 def test_short_prompts_beside_long_ones_are_answered_as_alone(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:

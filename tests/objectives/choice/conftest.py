@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.objectives.choice.model import ChoiceModel
@@ -29,13 +29,13 @@ def recommender() -> SequentialRecommender:
 
 
 @pytest.fixture
-def make_model(llama: LlamaForCausalLM, recommender: SequentialRecommender) -> Callable[[float], ChoiceModel]:
+def make_model(llm: PreTrainedModel, recommender: SequentialRecommender) -> Callable[[float], ChoiceModel]:
     """A choice model of this distillation whose weights are all far from zero."""
 
     def make(distillation: float) -> ChoiceModel:
         vectors = np.asarray(recommender.items.weight.detach())
         torch.manual_seed(4)
-        adapted = attach_lora(llama, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
+        adapted = attach_lora(llm, Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear"), BASE)
         model = ChoiceModel(
             build_hybrid(adapted.get_base_model(), vectors, PROJECTOR, APPEND), recommender, distillation
         )

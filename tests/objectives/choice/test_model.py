@@ -11,7 +11,10 @@ from llara_core.objectives.choice.prompts import encode_choice, pad_choices
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import ItemSlot, Mode, PromptWriter
+from tests.conftest import read_words
 from tests.objectives.choice.conftest import DRAWN
+
+pytestmark = pytest.mark.every_family
 
 MODES: list[Mode] = ["hybrid", "text", "id"]
 Make = Callable[[float], ChoiceModel]
@@ -27,7 +30,7 @@ def _slow_scores(
     model: ChoiceModel, writer: PromptWriter, encoder: PromptEncoder, mode: Mode, drawn: Question
 ) -> Tensor:
     """[C], from a prompt put together segment by segment."""
-    table, projector = model.hybrid.llm.get_input_embeddings().weight, model.hybrid.projector
+    table, projector = read_words(model.hybrid.llm), model.hybrid.projector
     (line_end,) = encoder.encode_answer(type(writer.answer(1))("\n"))[:-1]
     vectors, behind = [], []
     for segment in writer.compose(drawn.template, drawn.history, drawn.candidates, "id" if mode == "id" else "hybrid"):

@@ -18,6 +18,8 @@ from llara_core.prompting.histories import EncodedHistory, HistoryEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
 from tests.factories import FUSIONS
 
+pytestmark = pytest.mark.every_family
+
 
 def _history(tokens: Sequence[int], slots: dict[int, int], readouts: list[int]) -> EncodedHistory:
     mask = [place in slots for place in range(len(tokens))]

@@ -12,6 +12,9 @@ from llara_core.objectives.stream.model import StreamModel
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.prompting.segments import Mode
+from tests.conftest import read_words
+
+pytestmark = pytest.mark.every_family
 
 MODES: list[Mode] = ["hybrid", "text", "id"]
 CHUNKS = [([6, 4, 1], [IGNORED, 1, 8]), ([2], [7]), ([3, 5, 5, 8, 7], [5, 5, 8, 7, 2])]
@@ -29,7 +32,7 @@ def _user_state(
     model: StreamModel, histories: HistoryEncoder, encoder: PromptEncoder, items: list[int], mode: Mode
 ) -> Tensor:
     """The state after the last of `items`, from the tokens of no later one."""
-    table, projector = model.hybrid.llm.get_input_embeddings().weight, model.hybrid.projector
+    table, projector = read_words(model.hybrid.llm), model.hybrid.projector
     prompt = histories.encode(items, mode).prompt
     vectors, slots = [], iter(items)
     for token, is_slot in zip(prompt.input_ids, prompt.slot_mask, strict=True):

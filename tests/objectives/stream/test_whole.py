@@ -51,7 +51,7 @@ LENGTH = 3
 
 
 @pytest.fixture
-def make_params(params: Params, llama_folder: Path) -> Callable[..., Params]:
+def make_params(params: Params, llm_entry: FolderLlm) -> Callable[..., Params]:
     def make(schedule: str = "hybrid_only", mode: str = "as_trained", precision: str = "float32", **own: Any) -> Params:
         small = {"examples_per_epoch": 12, "batch_size": 4, "micro_batch_size": 2, "chunk_tokens": 40, "layers": 1}
         small |= {"lr": 0.02, "projector_lr": 0.02, "head_lr": 0.02, "average": 0.5}
@@ -70,7 +70,7 @@ def make_params(params: Params, llama_folder: Path) -> Callable[..., Params]:
             "curriculum": params.curriculum.model_copy(update={"schedule": schedule}),
             "train": params.train.model_copy(update={"precision": precision}),
             "llm": params.llm.model_copy(update={"name": "tiny"}),
-            "llms": {"tiny": FolderLlm(source="folder", path=llama_folder, dtype="float32")},
+            "llms": {"tiny": llm_entry},
             "eval": params.eval.model_copy(update={"mode": mode, "batch_size": 2}),
         }
         return params.model_copy(update=sections)
@@ -147,6 +147,7 @@ def _hits(scores: np.ndarray, sets: CandidateSets) -> list[bool]:
     return [int((row >= row[i] - 1e-9).sum()) == 1 for row, i in zip(scores, sets.target_indices, strict=True)]
 
 
+@pytest.mark.every_family
 @pytest.mark.parametrize(("kind", "schedule", "layers"), [("gru4rec", "hybrid_only", 1), ("hstu", "text_only", None)])
 def test_what_is_judged_is_what_was_tuned(
     tmp_path: Path,
