@@ -197,7 +197,14 @@ def test_a_model_of_no_files_is_quantised_as_one_of_files(wide_folder: Path, ids
 def test_without_bitsandbytes_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nf4, "find_spec", lambda _: None)
     monkeypatch.setattr(base_llm, "_hub_snapshot", lambda _: pytest.fail("downloaded"))
-    hub = HubLlm(source="huggingface", id="some/llama", revision="a" * 40, dtype="bfloat16", quantization="nf4")
+    hub = HubLlm(
+        source="huggingface",
+        id="some/llama",
+        revision="a" * 40,
+        dtype="bfloat16",
+        attention="sdpa",
+        quantization="nf4",
+    )
     for load in (load_tokenizer, lambda llm: load_base_llm(llm, CPU)):
         with pytest.raises(ModelError, match=r"nf4 needs bitsandbytes, which isn't installed.*pip install .*\[gpu\]"):
             load(hub)
