@@ -146,6 +146,7 @@ _BATCH = "llara_core/recommending/batch.py"
 _HISTORY_ROWS = "llara_core/tables/histories.py"
 _PIECES_OF_PROMPTS = "llara_core/exporting/pieces.py"
 _MERGING = "llara_core/hybrid/merging.py"
+_EXPORTED = "llara_core/exporting/merging.py"
 _EXPORT = "llara_core/exporting/export.py"
 _DESTINATION = "llara_core/exporting/destination.py"
 _TERMS = "llara_core/exporting/dataset_terms.py"
@@ -495,7 +496,10 @@ _JUDGING = [
     Mutant(_WHOLE, "probes of nothing", "build_respondent(probed(probe, tuned, seed)).answer", "respondent.answer"),
     Mutant(_ARTIFACTS, "untuned asked as the tuned", 'model_copy(update={"method": "scoring"})', "model_copy()"),
     Mutant(
-        _ARTIFACTS, "untuned with layers missing", "choose_device(), None)", "choose_device(), tuned.manifest.layers)"
+        _ARTIFACTS,
+        "untuned with layers missing",
+        "choose_device(), None, may",
+        "choose_device(), tuned.manifest.layers, may",
     ),
     Mutant(_REMARKS, "worse at any difference", 'gain["high"] < 0', 'gain["difference"] < 0'),
     Mutant(
@@ -771,13 +775,15 @@ _READING = [
     Mutant(_POSITIONS, "excluded items as negatives", "possible[row, items] = False", "pass"),
     Mutant(_POSITIONS, "positions of training users", 'sequences.segment("validation")', 'sequences.segment("train")'),
     Mutant(_POSITIONS, "short histories asked", "begin + history_length), end - 1)", "begin + 1), end - 1)"),
-    Mutant(_ARTIFACTS, "all layers under an adapter of the lower", ", manifest.layers)", ")"),
+    Mutant(
+        _ARTIFACTS, "all layers under an adapter of the lower", "manifest.layers, may_stand_in", "None, may_stand_in"
+    ),
     Mutant(_WHOLE, "one item for the recommender", "tables.sequences, sets, length)", "tables.sequences, sets, 1)"),
     Mutant(
         _TUNING,
         "all layers tuned",
-        "params.selected_llm, choose_device(), layers)",
-        "params.selected_llm, choose_device())",
+        "params.selected_llm, device, layers, works_on",
+        "params.selected_llm, device, works_on",
     ),
     Mutant(
         _TUNING,
@@ -886,7 +892,7 @@ _POINTING = [
 _RUNNING = [
     Mutant(_CHECKPOINTS, "only checkpoints discarded", 'folder.glob("[!.]*")', 'folder.glob("step-*")'),
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
-    Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
+    Mutant(_COMPUTE, "half an hour's patience", "meet_others(_PATIENCE)", "meet_others()"),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
     Mutant(_PROGRAM, "each process tells its failure", "if not is_first_to_fail():", "if False:"),
     Mutant(_FAILING, "nobody is the first", ", 1) == 1", ", 1) == 0"),
@@ -1140,7 +1146,7 @@ _PLANNING = [
     Mutant(_NF4, "scales of 32 bits", "bnb_4bit_use_double_quant=True", "bnb_4bit_use_double_quant=False"),
     Mutant(_NF4, "still called quantised", "plain.is_loaded_in_4bit = False", "pass"),
     Mutant(_NF4, "the head in 4 bits too", "if part is head:", "if False:"),
-    Mutant(_MERGING, "merged into 4 bits", "if manifest.llm.quantization is None:", "if True:"),
+    Mutant(_EXPORTED, "merged into 4 bits", "if manifest.llm.quantization is None:", "if True:"),
 ]
 
 _ASKED_OUTSIDE = [
