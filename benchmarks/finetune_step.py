@@ -58,7 +58,7 @@ def prepare(params: Params, name: str, layers: int | None, dropout: float) -> Ob
 
 def our_step(objective: Objective[Any]) -> Step:
     """Micro-batches of the objective's recipe."""
-    size, micro = objective.recipe.batch_size, objective.recipe.micro_batch_size
+    size, micro = objective.recipe.batch_size, objective.recipe.rows
 
     def step(number: int) -> int:
         targets = 0
@@ -74,7 +74,7 @@ def our_step(objective: Objective[Any]) -> Step:
 def plain_step(objective: Objective[Any]) -> Step:
     """As `our_step` of a stream, with peft's layers and a mask."""
     hybrid = cast("HybridCausalLM", objective.model.hybrid)
-    size, micro = objective.recipe.batch_size, objective.recipe.micro_batch_size
+    size, micro = objective.recipe.batch_size, objective.recipe.rows
     for module in hybrid.modules():
         if isinstance(module, LoraLinear):
             module.__class__ = lora.Linear

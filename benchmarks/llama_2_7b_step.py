@@ -41,6 +41,7 @@ def write_model(folder: Path, vocabulary: int) -> None:
 def main(
     names: Annotated[list[str], typer.Argument(help="Objectives.")] = ["stream", "choice", "answer"],  # noqa: B006
     examples: Annotated[int, typer.Option(help="Examples of the step.")] = 1,
+    four_bits: Annotated[bool, typer.Option("--four-bits", help="With the base model in 4 bits (QLoRA).")] = False,
 ) -> None:
     """Print each objective's loss, the norm of its gradient, seconds and memory."""
     params = load_params(Path("params.yaml"))
@@ -49,7 +50,13 @@ def main(
         folder = Path(name)
         write_model(folder, len(tokenizer))
         tokenizer.save_pretrained(folder)
-        llm = FolderLlm(source="folder", path=folder, dtype="bfloat16", attention="sdpa")
+        llm = FolderLlm(
+            source="folder",
+            path=folder,
+            dtype="bfloat16",
+            quantization="nf4" if four_bits else None,
+            attention="sdpa",
+        )
         changes: dict[str, Any] = {
             "llms": {"random": llm},
             "llm": params.llm.model_copy(update={"name": "random"}),

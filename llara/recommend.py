@@ -127,7 +127,7 @@ def _recommend_many(params: "Params", histories: Path, out: Path, top: int, *, f
     requests = read_requests(TitleIndex(read_items(PROCESSED / ITEMS)), histories, top)
     from llara_core.recommending.batch import recommend_batch
     from llara_core.recommending.loading import load_service
-    from llara_core.runtime.compute import is_main_process
+    from llara_core.runtime.processes import is_main_process
 
     n_rows = len(requests)
     recommend_batch(load_service(params), requests, histories, out, fresh=fresh)

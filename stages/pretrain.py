@@ -31,8 +31,8 @@ def _pretrain(params: Params, *, fresh: bool) -> None:
     from llara_core.pretraining.report import CURVE_COLUMNS, curve_rows, pretraining_report, timing_report
     from llara_core.recommenders.saving import RecommenderConfig, save_recommender
     from llara_core.runtime.checkpoints import locked_checkpoints
-    from llara_core.runtime.compute import is_main_process
     from llara_core.runtime.curves import write_curve
+    from llara_core.runtime.processes import is_main_process
     from llara_core.tables.processed import ITEMS, SEQUENCES, read_processed
 
     tables = read_processed(PROCESSED)

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,11 @@ def llm_entry(family: str, tokenizer: PreTrainedTokenizerFast, tmp_path_factory:
 @pytest.fixture
 def llama(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return make_llama(len(tokenizer))
+
+
+needs_bitsandbytes = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes isn't installed (extras gpu and dev have it)"
+)
 
 
 @pytest.fixture(scope="session")

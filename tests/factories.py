@@ -36,9 +36,11 @@ KEEP_ALL = Filters(
 )
 
 
-def folder_llm(path: Path, dtype: str = "float32", attention: str = "sdpa") -> FolderLlm:
+def folder_llm(
+    path: Path, dtype: str = "float32", attention: str = "sdpa", quantization: str | None = None
+) -> FolderLlm:
     """Return an entry of llms in params.yaml."""
-    return FolderLlm(source="folder", path=path, dtype=dtype, attention=attention)
+    return FolderLlm(source="folder", path=path, dtype=dtype, attention=attention, quantization=quantization)
 
 
 def make_curriculum(schedule: str, drawn_per: str = "batch", epochs: int = 1, **own: float) -> Curriculum:

@@ -36,3 +36,21 @@ def run_two_processes(command: list[str], folder: Path = ROOT, **environment: st
         for process in processes:
             process.kill()  # where one hangs, so does the other
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+
+
+def launch(
+    kind: str, command: list[str], folder: Path = ROOT, **environment: object
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python command, in `folder`, in the two processes that accelerate starts by launch/<kind>.yaml."""
+    launcher = ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "launch" / f"{kind}.yaml")]
+    launcher += ["--num_processes", "2", "--main_process_port", "0"]
+    known = {name: str(value) for name, value in environment.items()}
+    return subprocess.run(
+        [sys.executable, *launcher, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"} | known,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )

@@ -41,11 +41,15 @@ def test_commands_name_what_exists(document: str, line: str) -> None:
     elif words[0] in ("llara", ".venv/bin/llara"):
         _require_command(words[1:])
     elif words[:2] == ["accelerate", "launch"]:
-        assert words[words.index("-m") + 1] == "llara", document
-        _require_command(words[words.index("-m") + 2 :])
+        module = words[words.index("-m") + 1]
+        assert module == "llara" or (ROOT / (module.replace(".", "/") + ".py")).is_file(), document
+        if module == "llara":
+            _require_command(words[words.index("-m") + 2 :])
     else:
         assert words[0] == "dvc", document
         assert words[1] in ("repro", "status", "exp", "metrics", "plots"), document
+    for config in re.findall(r"--config_file (\S+)", line):
+        assert (ROOT / config).is_file(), document
     for option, setting in pairwise(words):
         if option == "-S":
             _lookup(setting.split("=")[0])

@@ -7,6 +7,7 @@ from llara_core.errors import ArtifactError
 from llara_core.hybrid.adapter import AdapterManifest, build_hybrid, load_adapter, read_head, read_manifest
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
 from llara_core.hybrid.llm_files import llm_digest
+from llara_core.hybrid.merging import merge_lora
 from llara_core.objectives.answer.respondent import AnswerRespondent
 from llara_core.objectives.asking import Respondent, Tuned
 from llara_core.params.sections import Eval
@@ -81,6 +82,8 @@ def load_tuned(params: Eval, artifacts: Artifacts) -> Tuned:
     tokenizer, max_length = load_tokenizer(manifest.llm)
     llm = load_base_llm(manifest.llm, choose_device(), manifest.layers, may_stand_in=True)
     hybrid = load_adapter(artifacts.adapter, manifest, llm, artifacts.embeddings.vectors)
+    if manifest.llm.dtype == "float32" and manifest.llm.quantization is None:
+        merge_lora(hybrid.llm, str(artifacts.adapter))
     encoder = PromptEncoder(tokenizer, max_length, manifest.chat)
     writer = PromptWriter.of(manifest.prompt, manifest.fusion, manifest.nouns, tables.items.titles_by_id)
     recommender = artifacts.recommender.to(choose_device())

@@ -20,8 +20,9 @@ from llara_core.params.sections import Probe
 from llara_core.recommenders.counting import baseline_scorers
 from llara_core.recommenders.ranking import Scorer, neural_scorer
 from llara_core.recommenders.windows import TrainingSequences
-from llara_core.runtime.compute import choose_device, is_main_process, wait_for_all
+from llara_core.runtime.compute import choose_device, wait_for_all
 from llara_core.runtime.fingerprint import experiment_fingerprint
+from llara_core.runtime.processes import is_main_process
 from llara_core.sequences.random_words import random_permutation, random_shares, random_words
 from llara_core.sequences.windows import training_bounds, unique_histories
 from llara_core.tables.candidates import CandidateSets

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from llara_core.errors import ArtifactError
 from llara_core.objectives.asking import Answer
-from llara_core.runtime.compute import n_processes, process_index
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.processes import n_processes, process_index
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import Predictions, read_answers, write_answers
 

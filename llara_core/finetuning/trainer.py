@@ -1,5 +1,6 @@
 """Hugging Face's Trainer, fed by a training plan, with checkpoints of our own."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from llara_core.errors import ModelError
+from llara_core.finetuning.agreeing import average_gradients, equalise
 from llara_core.finetuning.learning_rate import rate_factor
 from llara_core.finetuning.watch import Watch
 from llara_core.objectives.objective import Objective
@@ -22,8 +24,10 @@ from llara_core.runtime.checkpoints import (
     save_optimizer,
     save_trainable,
 )
-from llara_core.runtime.compute import mixed_precision, n_processes
+from llara_core.runtime.compute import mixed_precision
+from llara_core.runtime.division import is_divided
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.processes import n_processes
 from llara_core.sequences.random_words import random_words
 
 _WEIGHTS, _OPTIMIZER, _STATE = "trainable.safetensors", "optimizer.safetensors", "trainer_state.json"
@@ -37,7 +41,7 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
         ModelError: the batch can't be divided among the processes.
         ParamsError: the GPU hasn't the precision that is asked for.
     """
-    per_round = recipe.micro_batch_size * n_processes()
+    per_round = recipe.rows * n_processes()
     if recipe.batch_size % per_round:
         raise ModelError(
             f"objectives.*.batch_size must be a multiple of micro_batch_size × processes {per_round}, "
@@ -46,7 +50,7 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=n_steps,
-        per_device_train_batch_size=recipe.micro_batch_size,
+        per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=recipe.batch_size // per_round,
         learning_rate=recipe.lr,
         weight_decay=params.weight_decay,
@@ -66,6 +70,14 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
     )
     arguments.mixed_precision = mixed_precision("train.precision", params.precision)
     return arguments
+
+
+def rows_of_checkpoint(folder: Path) -> int:
+    """Return how many examples a micro-batch has in the training that wrote a checkpoint.
+
+    Another size would give another rounding, and so not the result of a training that was never interrupted.
+    """
+    return int(json.loads((folder / _STATE).read_text(encoding="utf-8"))["train_batch_size"])
 
 
 class _StepSeeds(TrainerCallback):
@@ -101,11 +113,8 @@ class HybridTrainer(Trainer):
             data_collator=objective.collate,
             callbacks=[watch, *callbacks],
         )
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise ModelError(
-                "the launcher must copy the whole model to each process (accelerate's MULTI_GPU or MULTI_CPU), got "
-                f"{self.accelerator.distributed_type.value}: checkpoints would hold a part of the weights"
-            )
+        # Such a model is where it is to be, and not wrapped: see `_sync_replicated_trainable_parameters`.
+        self.is_distributed_loading_by_transformers = is_divided()
         self.remove_callback(PrinterCallback)  # the progress bar says it
         self.add_callback(_StepSeeds())
         self._objective, self._watch = objective, watch
@@ -139,7 +148,22 @@ class HybridTrainer(Trainer):
         if self._objective.plan.trains_projector_alone(self.state.global_step + 1):
             for weight in self._objective.beside_the_projector():
                 weight.grad = None  # so that neither clipping counts it nor AdamW moves it
+        if is_divided() and self.accelerator.sync_gradients:
+            average_gradients([weight for weights, _ in self._objective.rates() for weight in weights])
         return loss
+
+    def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
+        """Leave a divided model where it is."""
+        if not is_divided():
+            super()._move_model_to_device(model, device)
+
+    def _sync_replicated_trainable_parameters(self, model: nn.Module) -> None:
+        """Begin with the same weights everywhere, as DistributedDataParallel does, which takes no divided model.
+
+        The Trainer would have each gradient averaged as soon as it is there: an order that differs between processes
+        where one's micro-batch is text and another's has behavioural tokens.
+        """
+        equalise(model)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW in the objective's groups."""
@@ -165,6 +189,7 @@ class HybridTrainer(Trainer):
             save_trainable(self.model, folder / _WEIGHTS)
             save_optimizer(self.optimizer, folder / _OPTIMIZER)
             self._watch.save(folder)
+            self.state.train_batch_size = self.args.per_device_train_batch_size  # for `rows_of_checkpoint`
             self.state.save_to_json(str(folder / _STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

@@ -8,26 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import peft
+import torch
 from torch import Tensor
 
+from llara_core.errors import ModelError
 from llara_core.finetuning.curve import CurveCallback
+from llara_core.finetuning.shortage import explained_shortage
 from llara_core.finetuning.trainer import HybridTrainer, training_arguments
 from llara_core.finetuning.watch import Watch, WatchSettings
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
 from llara_core.hybrid.attention import require_attention
 from llara_core.hybrid.base_llm import load_base_llm, load_tokenizer
+from llara_core.hybrid.division import divide_frozen
 from llara_core.hybrid.llm_files import llm_digest
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.objective import Objective, Sources
 from llara_core.objectives.registry import build_objective, layers_read
 from llara_core.params.base import Section
 from llara_core.params.params import Params
+from llara_core.params.sections import Llm
 from llara_core.prompting.chat import ChatFrame, chat_frame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.runtime.checkpoints import agreed_checkpoint
 from llara_core.runtime.compute import choose_device, seed_torch
+from llara_core.runtime.division import is_divided
 from llara_core.runtime.fingerprint import experiment_fingerprint
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.embeddings import ItemEmbeddings
@@ -87,9 +93,23 @@ def tune(
         recommender: whose item vectors the embeddings are.
         embeddings: from which behavioural tokens are projected.
         checkpoints: this experiment's folder; training goes on from what it holds.
+
+    Raises:
+        ModelError: the language model can't be had, its numbers become infinite, or a GPU's memory is used up.
     """
+    with explained_shortage(params):
+        return _tune(params, tables, recommender, embeddings, checkpoints)
+
+
+def _tune(
+    params: Params,
+    tables: Processed,
+    recommender: SequentialRecommender,
+    embeddings: ItemEmbeddings,
+    checkpoints: Path,
+) -> Tuned:
     recipe = params.selected_objective
-    require_attention(params.selected_llm, choose_device())  # before gigabytes of weights are fetched
+    _require_loadable(params.selected_llm)
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     base = _Base(params, embeddings)
     sources = Sources(
@@ -122,6 +142,16 @@ def tune(
     return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
 
 
+def _require_loadable(llm: Llm) -> None:
+    """Check what can be told before gigabytes of weights are fetched."""
+    require_attention(llm, choose_device())
+    if is_divided() and llm.quantization is not None:
+        raise ModelError(
+            f"llms.*.quantization must be null where processes divide the model (launch/fsdp.yaml), got "
+            f"{llm.quantization}; launch/ddp.yaml copies it"
+        )
+
+
 class _Base:
     """The language model that is tuned, loaded when it is first asked for."""
 
@@ -130,12 +160,17 @@ class _Base:
 
     @cached_property
     def adapted(self) -> peft.PeftModel:
-        """The language model with fresh LoRA weights."""
+        """The language model with fresh LoRA weights, divided among processes if they divide it."""
         params = self._params
         layers = layers_read(params.selected_objective)
-        llm = load_base_llm(params.selected_llm, choose_device(), layers)
+        # What is divided must not be whole on a GPU, not even once.
+        device = torch.device("cpu") if is_divided() else choose_device()
+        llm = load_base_llm(params.selected_llm, device, layers, works_on=choose_device())
         seed_torch(params.seed)  # whatever loading has drawn, the new weights are the same
-        return attach_lora(llm, params.lora, params.selected_llm, layers)
+        adapted = attach_lora(llm, params.lora, params.selected_llm, layers)
+        if is_divided():
+            divide_frozen(llm, choose_device())
+        return adapted
 
     @cached_property
     def hybrid(self) -> HybridCausalLM:

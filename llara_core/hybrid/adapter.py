@@ -19,6 +19,7 @@ from llara_core.errors import ArtifactError, ParamsError
 from llara_core.hybrid.base_llm import name_of
 from llara_core.hybrid.lora_linear import LoraLinear
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.nf4 import is_quantised
 from llara_core.hybrid.projector import Projector, build_projector
 from llara_core.params.base import PositiveInt, Section
 from llara_core.params.datasets import Nouns
@@ -90,13 +91,19 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
         target_modules=_linear_names(llm) if within and lora.targets == "all-linear" else lora.targets,
         **within,
     )
-    config._register_custom_module({nn.Linear: LoraLinear})
+    _use_own_layers(config, llm)
     try:
         adapted = peft.get_peft_model(llm, config)
     except ValueError as error:
         raise ParamsError(f"lora.targets must name linear layers of the model, got {lora.targets!r}") from error
     adapted.peft_config["default"].base_model_name_or_path = name_of(base)
     return adapted
+
+
+def _use_own_layers(config: peft.LoraConfig, llm: PreTrainedModel) -> None:
+    """Take our product beside plain linear maps; beside maps of 4 bits, which are nn.Linear too, peft's own."""
+    if not is_quantised(llm):
+        config._register_custom_module({nn.Linear: LoraLinear})
 
 
 def _linear_names(llm: PreTrainedModel) -> list[str]:
@@ -115,7 +122,8 @@ def build_hybrid(
     fresh = build_projector(projector, fusion, item_embeddings.shape[1], tokens.shape[1])
     stored = float(tokens.detach().float().square().mean().sqrt())
     fresh.calibrate(vectors[1:], stored * _embedding_scale(embedding))
-    return HybridCausalLM(llm, fresh, fusion.kind, vectors).to(tokens.device)
+    # Not the whole: a language model that processes divide isn't moved once it is divided.
+    return HybridCausalLM(llm, fresh.to(tokens.device), fusion.kind, vectors.to(tokens.device))
 
 
 @torch.no_grad()
@@ -184,7 +192,7 @@ def load_adapter(
         raise ArtifactError(f"{folder / _LORA}: no such file; run `dvc repro finetune`")
     try:
         config = peft.LoraConfig.from_pretrained(str(folder))
-        config._register_custom_module({nn.Linear: LoraLinear})
+        _use_own_layers(config, llm)
         adapted = peft.PeftModel.from_pretrained(llm, str(folder), config=config)
         _require_exactly(folder / _LORA, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
         model = build_hybrid(adapted.get_base_model(), item_embeddings, manifest.projector, manifest.fusion)

@@ -19,6 +19,7 @@ from llara_core.hybrid.attention import choose_attention, require_attention
 from llara_core.hybrid.families import keep_lowest
 from llara_core.hybrid.gguf import converted_folder
 from llara_core.hybrid.model_folder import check_model_folder
+from llara_core.hybrid.nf4 import keep_layout, nf4_config, require_plain, require_quantizer
 from llara_core.params.sections import FolderLlm, HubLlm, Llm, PackagedLlm
 
 
@@ -40,14 +41,20 @@ def load_tokenizer(llm: Llm) -> tuple[PreTrainedTokenizerBase, int]:
 
 
 def load_base_llm(
-    llm: Llm, device: torch.device, layers: int | None = None, *, may_stand_in: bool = False
+    llm: Llm,
+    device: torch.device,
+    layers: int | None = None,
+    *,
+    works_on: torch.device | None = None,
+    may_stand_in: bool = False,
 ) -> PreTrainedModel:
-    """Load the model, frozen and in evaluation mode.
+    """Load the model, frozen and in evaluation mode; its linear maps quantised, if the entry says so.
 
     Args:
         llm: which one.
         device: where it goes.
         layers: how many of its layers are used, from the bottom, below its final norm; None: all.
+        works_on: where it will work, if it goes on from there.
         may_stand_in: whether attention that can't run here may be computed in another way.
 
     Raises:
@@ -55,15 +62,20 @@ def load_base_llm(
         SourceError: its file can't be downloaded or isn't the pinned one.
     """
     if not may_stand_in:
-        require_attention(llm, device)
+        require_attention(llm, works_on or device)
     folder = _folder(llm)
     check_model_folder(folder)
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    attention = choose_attention(llm, config, device, may_stand_in=may_stand_in)
+    attention = choose_attention(llm, config, works_on or device, may_stand_in=may_stand_in)
+    dtype = getattr(torch, llm.dtype)
     if layers is not None:
         if layers > config.num_hidden_layers:
             raise ModelError(f"{name_of(llm)}: has {config.num_hidden_layers} layers, got objectives.*.layers {layers}")
         keep_lowest(config, layers)
+    quantised: dict[str, Any] = {}
+    if llm.quantization is not None:
+        require_plain(name_of(llm), config)
+        quantised = {"quantization_config": nf4_config(dtype), "device_map": {"": device}}  # matrix by matrix, there
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()  # it warns of layers that aren't wanted; what is missing is told below
     try:
@@ -71,18 +83,21 @@ def load_base_llm(
             folder,
             config=config,
             attn_implementation=attention,
-            dtype=getattr(torch, llm.dtype),
+            dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # told below, by name
             output_loading_info=True,
+            **quantised,
         )
     except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
     _require_all_weights(name_of(llm), loaded)
     # Not the model's own, which may forbid tokens, punish repeats or sample: greedy decoding is to be greedy.
     model.generation_config = GenerationConfig()
+    if quantised:
+        keep_layout(model)
     return model.requires_grad_(requires_grad=False).eval().to(device)
 
 
@@ -106,6 +121,7 @@ def name_of(llm: Llm) -> str:
 
 
 def _folder(llm: Llm) -> Path:
+    require_quantizer(llm)
     match llm:
         case PackagedLlm():
             return converted_folder(llm)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from llara_core.params.base import Dropout, PositiveFloat, PositiveInt, Probability, Section
 
@@ -21,17 +21,24 @@ class Validation(Section):
     patience: PositiveInt
 
 
+def _number_or_auto(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f"must be a whole number ≥ 1, or auto, got {value!r}")
+
+
 class Recipe(Section):
     """What every objective has.
 
-    An epoch has `examples_per_epoch`, an optimiser step `batch_size` of them in micro-batches of `micro_batch_size`.
+    An epoch has `examples_per_epoch`, an optimiser step `batch_size` of them in micro-batches of `micro_batch_size`;
+    `auto`: as many as fit into the memory that is free when training starts (`planning.micro_batch`).
     `lr` is that of LoRA's weights, `projector_lr` of the projector's. `average` is the decay per step of the moving
     average of weights that validation measures and the adapter keeps; 0: the weights themselves.
     """
 
     examples_per_epoch: PositiveInt
     batch_size: PositiveInt
-    micro_batch_size: PositiveInt
+    micro_batch_size: Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)]
     lr: PositiveFloat
     projector_lr: PositiveFloat
     average: Annotated[float, Field(ge=0, lt=1)]
@@ -39,11 +46,22 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _micro_batches_fill_the_batch(self) -> Self:
-        if self.batch_size % self.micro_batch_size:
+        if self.micro_batch_size != "auto" and self.batch_size % self.micro_batch_size:
             raise ValueError(
                 f"batch_size must be a multiple of micro_batch_size {self.micro_batch_size}, got {self.batch_size}"
             )
         return self
+
+    @property
+    def rows(self) -> int:
+        """Examples of a micro-batch.
+
+        Raises:
+            ValueError: that is still to be found out.
+        """
+        if self.micro_batch_size == "auto":
+            raise ValueError("micro_batch_size is auto: planning.micro_batch must put a number in its place first")
+        return self.micro_batch_size
 
 
 class Answer(Recipe):

@@ -1,9 +1,13 @@
-"""The sections of params.yaml. No field has a default: DVC tracks params.yaml, not this code."""
+"""The sections of params.yaml.
+
+No field has a default, for DVC tracks params.yaml, not this code; but `quantization`, which few entries have, may be
+left out.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from llara_core.params.base import (
     BareName,
@@ -117,9 +121,24 @@ class PackagedLlm(Section):
     member: Name
     dtype: Literal["float32", "bfloat16"]
     attention: Attention
+    quantization: None = None
+
+    @field_validator("quantization", mode="before")
+    @classmethod
+    def _quantised_once(cls, value: object) -> object:
+        if value is not None:
+            raise ValueError(
+                "must be null for source package, whose GGUF file has been quantised already (huggingface and folder "
+                f"can have nf4), got {value!r}"
+            )
+        return value
 
 
 _HUB_NAME = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
+
+
+Quantization = Literal["nf4"]
+"""How a base model's linear maps are kept: in 4 bits, by QLoRA's rule (arXiv 2305.14314); else they have `dtype`."""
 
 
 class HubLlm(Section):
@@ -130,6 +149,7 @@ class HubLlm(Section):
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     dtype: Literal["float32", "bfloat16"]
     attention: Attention
+    quantization: Quantization | None = None
 
 
 class FolderLlm(Section):
@@ -143,6 +163,7 @@ class FolderLlm(Section):
     path: Annotated[Path, Field(strict=False)]
     dtype: Literal["float32", "bfloat16"]
     attention: Attention
+    quantization: Quantization | None = None
 
 
 Llm = Annotated[PackagedLlm | HubLlm | FolderLlm, Field(discriminator="source")]

@@ -13,6 +13,8 @@ maps in a layer, one layer keeps
 
 where A's share of LoRA's inputs is attention's result, kept already, when they are shared. Where products are bfloat16,
 LoRA's matrices are kept as copies of 2 bytes a weight, and so are the base model's if its own weights are float32.
+Beside maps of 4 bits, whose products keep nothing of their own, peft's LoRA keeps what it keeps beside others; their
+results have the type of their inputs, so that the perceptron's are float32 where the norms' are.
 Eager attention (`llms.*.attention`) has no fused kernel: it keeps keys and values repeated for all heads of queries,
 a 3 A, its result only for LoRA's sake, and scores, of each head and of each token of the text, in the forms that they
 have on the way: 4 bytes as float32, a where they are capped, and 2 as a copy where the model's numbers are bfloat16.
@@ -44,6 +46,7 @@ class Numbers:
         dropout: whether LoRA's inputs have dropout.
         mask: bytes of a dropout mask's number on the device.
         eager: whether scores of attention are stored.
+        quantised: whether the base model's linear maps are kept in 4 bits; `weight` is that of the others then.
     """
 
     weight: int
@@ -53,11 +56,17 @@ class Numbers:
     dropout: bool
     mask: int
     eager: bool
+    quantised: bool = False
 
     @property
     def inside(self) -> int:
         """Bytes of a number inside the model."""
         return 2 if self.products or self.weight == 2 else 4
+
+    @property
+    def perceptron(self) -> int:
+        """Bytes of a number in the perceptron, between maps that get the norms' results."""
+        return 4 if self.quantised and self.weight == 4 else self.inside
 
     @property
     def lora(self) -> int:
@@ -80,16 +89,17 @@ def numbers(params: Params, shape: Shape, device: str) -> Numbers:
         dropout=params.lora.dropout > 0,
         mask=4 if device == "cpu" else 1,
         eager=params.selected_llm.attention == "eager",
+        quantised=params.selected_llm.quantization is not None,
     )
 
 
 def layer_token_bytes(shape: Shape, kept: Numbers, width: int) -> int:
     """Bytes that one layer keeps of a token in a text of `width` tokens."""
-    family, inside = FAMILIES[shape.model_type], kept.inside
+    family = FAMILIES[shape.model_type]
     norms = family.norms * (4 * shape.hidden + 4)
     if family.head_norms:
         norms += 4 * (shape.queries + shape.keys + shape.heads + shape.kv_heads)
-    return norms + _attention(shape, kept, width) + inside * 3 * shape.intermediate + _lora(shape, kept)
+    return norms + _attention(shape, kept, width) + kept.perceptron * 3 * shape.intermediate + _lora(shape, kept)
 
 
 def _attention(shape: Shape, kept: Numbers, width: int) -> int:
@@ -114,8 +124,9 @@ def layer_copies(shape: Shape, kept: Numbers) -> int:
     """Bytes of the copies of a layer's weights that are kept with its activations, whatever the tokens."""
     if not kept.products:
         return 0
+    copied = kept.weight == 4 and not kept.quantised
     lora = kept.rank * sum(shape.linears[name].inputs + shape.linears[name].outputs for name in kept.targets)
-    return 2 * lora + (2 * shape.layer_matrices if kept.weight == 4 else 0)
+    return 2 * lora + (2 * shape.layer_matrices if copied else 0)
 
 
 def kept_bytes(shape: Shape, kept: Numbers, rows: int, width: int, *, checkpointing: bool) -> int:

@@ -1,20 +1,20 @@
 """What to change where a run doesn't fit: each change by itself, and then together, in the order of what it costs.
 
-What changes no result comes first (micro-batches, checkpointing), then numbers of half the size, then what makes
-another model: fewer layers, shorter inputs, a smaller rank.
+What changes no result comes first (micro-batches, checkpointing), then numbers of half the size, then a base model of 4
+bits, then what makes another model: fewer layers, shorter inputs, a smaller rank.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
 from llara_core.params.objectives import RecipeWithHead, Stream
 from llara_core.params.params import Params
+from llara_core.params.sections import PackagedLlm
 from llara_core.planning.finding import Found
 from llara_core.planning.memory import estimate_memory, read_shape
-from llara_core.planning.workload import Workload, changed
+from llara_core.planning.workload import Workload, changed, with_recipe
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,12 @@ def _usable(options: Iterable[_Option]) -> Iterator[_Option]:
         yield option
 
 
-def _with_recipe(params: Params, **fields: Any) -> Params:
-    name = params.train.objective.name
-    recipe = getattr(params.objectives, name).model_copy(update=fields)
-    return params.model_copy(update={"objectives": params.objectives.model_copy(update={name: recipe})})
-
-
 def _micro_batches(params: Params, llm: Found, device: str) -> Iterator[_Option]:
     recipe, name = params.selected_objective, params.train.objective.name
-    for size in range(recipe.micro_batch_size - 1, 0, -1):
+    for size in range(recipe.rows - 1, 0, -1):
         if recipe.batch_size % size == 0:
             overrides = (f"objectives.{name}.micro_batch_size={size}",)
-            yield _Option(_with_recipe(params, micro_batch_size=size), overrides, "the same result, some time on a GPU")
+            yield _Option(with_recipe(params, micro_batch_size=size), overrides, "the same result, some time on a GPU")
 
 
 def _checkpointing(params: Params, llm: Found, device: str) -> Iterator[_Option]:
@@ -136,12 +130,23 @@ def _smaller_numbers(params: Params, llm: Found, device: str) -> Iterator[_Optio
     yield _Option(params.model_copy(update={"llms": llms, "train": train}), overrides, cost)
 
 
+def _four_bits(params: Params, llm: Found, device: str) -> Iterator[_Option]:
+    entry, name = params.selected_llm, params.llm.name
+    if isinstance(entry, PackagedLlm) or entry.quantization is not None:
+        return
+    llms = {**params.llms, name: entry.model_copy(update={"quantization": "nf4"})}
+    is_there = "quantization" in entry.model_fields_set  # or -S has to add it
+    overrides = (f"{'' if is_there else '+'}llms.{name}.quantization=nf4",)
+    cost = "QLoRA: a rounded base model, slower products, and the extra gpu"
+    yield _Option(params.model_copy(update={"llms": llms}), overrides, cost)
+
+
 def _layers(params: Params, llm: Found, device: str) -> Iterator[_Option]:
     recipe, depth = params.selected_objective, read_shape(params, llm.shape).layers
     if isinstance(recipe, RecipeWithHead):
         for layers in _halves(depth, 1):
             overrides = (f"objectives.{params.train.objective.name}.layers={layers}",)
-            yield _Option(_with_recipe(params, layers=layers), overrides, "another model, and less time")
+            yield _Option(with_recipe(params, layers=layers), overrides, "another model, and less time")
 
 
 def _shorter(params: Params, llm: Found, device: str) -> Iterator[_Option]:
@@ -149,7 +154,7 @@ def _shorter(params: Params, llm: Found, device: str) -> Iterator[_Option]:
     if isinstance(recipe, Stream):
         for tokens in _halves(recipe.chunk_tokens, 64):
             overrides = (f"objectives.stream.chunk_tokens={tokens}",)
-            yield _Option(_with_recipe(params, chunk_tokens=tokens), overrides, "shorter histories")
+            yield _Option(with_recipe(params, chunk_tokens=tokens), overrides, "shorter histories")
         return
     for length in _halves(params.split.history_length, params.split.min_history):
         split = params.split.model_copy(update={"history_length": length})
@@ -170,4 +175,4 @@ def _halves(size: int, smallest: int) -> list[int]:
     return halves
 
 
-_KINDS = (_micro_batches, _checkpointing, _smaller_numbers, _layers, _shorter, _rank)
+_KINDS = (_micro_batches, _checkpointing, _smaller_numbers, _four_bits, _layers, _shorter, _rank)

@@ -59,6 +59,15 @@ def count_workload(params: Params, llm: Found, processed: Path, fetched: str | N
     return plan_workload(params, catalogue, _measure(params, plan))
 
 
+def fetched_source(metrics: Path) -> str | None:
+    """Return the source of which data/processed is made, by what `fetch` says in `metrics`; None: nobody says."""
+    try:
+        found = json.loads((metrics / "fetch.json").read_text(encoding="utf-8")).get("dataset")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 @lru_cache(maxsize=1)
 def published() -> dict[str, dict[str, Any]]:
     """Return what is published of each source, by its name in params.yaml."""
@@ -170,7 +179,7 @@ def _measure(params: Params, plan: "StepPlan[Any, Any]") -> Lengths:
     for step in steps:
         first = int(step) * settings.batch_size
         rows += [_sizes(plan[index]) for index in range(first, first + settings.batch_size)]
-    sizes = np.array(rows).reshape(-1, recipe.micro_batch_size, 4)
+    sizes = np.array(rows).reshape(-1, recipe.rows, 4)
     widths = sizes[..., 0].max(axis=1)
     slots, targets = sizes[..., 1].max(), sizes[..., 2].max()
     item = _tokens_an_item(params, sizes)

@@ -5,14 +5,14 @@ tokens in the largest micro-batch:
 
     program      of Python and its libraries, measured; on a GPU what CUDA keeps for itself. Tables: 20 bytes an
                  interaction, and 4 a candidate of every stored list, on the CPU.
-    weights      W P. On a CPU files are mapped, and the vocabulary's head is never touched by objectives that answer in
-                 the recommender's space; on a GPU it is there too.
+    weights      W P, or with linear maps in 4 bits as in `quantised`. On a CPU files are mapped, and the vocabulary's
+                 head is never touched by objectives that answer in the recommender's space; on a GPU it is there too.
     trained      4 T: LoRA, projector and head, always float32
     gradients    4 T
     optimiser    8 T: AdamW's two moments
     averages     8 T: the moving average, and the best weights so far
     activations  see `activations`, with those of the projector: 4 B K (D + 2 h + 2 H) for K slots a row
-    working      what one layer's backward pass has at hand
+    working      what one layer's backward pass has at hand, with the largest map of 4 bits as its product needs it
     logits       of `answer`, for N answer tokens of the micro-batch: 12 N V, as logits, their log-softmax and its
                  gradient; 2 N V more where the model's numbers are bfloat16, and 8 N V where logits are capped. Of
                  `stream`, over n items: 8 · rows · min(n, chunk) for the product and its softmax, as much for the
@@ -22,19 +22,23 @@ tokens in the largest micro-batch:
                  different lengths it leaves holes that glibc can't fill, measured; on a GPU a twentieth of what is held
 
 The start has a peak of its own: weights, and the embeddings in float32, squared, for the scale of behavioural tokens.
-On a CPU nothing of the weights but the embeddings has been touched by then.
+On a CPU nothing of the weights but the embeddings has been touched by then, unless they have been quantised; the pages
+of files that this reads are resident too, until somebody needs them, and aren't planned.
 """
 
 from dataclasses import asdict, dataclass
 
 from llara_core.params.objectives import Stream
 from llara_core.params.params import Params
-from llara_core.planning.activations import kept_bytes, numbers, working_bytes
+from llara_core.planning.activations import Numbers, kept_bytes, numbers, working_bytes
+from llara_core.planning.quantised import model_bytes, product_bytes
 from llara_core.planning.shapes import Shape
 from llara_core.planning.trained import count_trained
 from llara_core.planning.workload import Workload
 
 GIB = 2**30
+MARGIN = 1.2
+"""By which a prediction may be too low: what fits without it, but not with it, is tight."""
 PROGRAM = {"cpu": round(0.66 * GIB), "cuda": round(0.6 * GIB)}
 """Of a process before it has loaded a model: stages.finetune on Linux (docs/planning.md), a CUDA context."""
 HOLES = {"cpu": 0.5, "cuda": 0.05}
@@ -85,15 +89,16 @@ def estimate_memory(params: Params, whole: Shape, workload: Workload, device: st
     shape = read_shape(params, whole)
     kept = numbers(params, shape, device)
     rows, width = workload.rows, workload.lengths.widest
-    weights = kept.weight * (shape.parameters - _untouched(params, shape, device))
+    weights = _weights(shape, kept) - kept.weight * _untouched(params, shape, device)
     trained = count_trained(params, shape).all
     held, made = (
         kept_bytes(shape, kept, rows, width, checkpointing=checkpointing) + _projected(params, shape, workload)
         for checkpointing in (params.train.gradient_checkpointing, False)
     )
     working, logits = working_bytes(shape, kept, rows, width), _logits(params, shape, workload, device)
+    working += product_bytes(shape, kept.weight) if kept.quantised else 0
     program = PROGRAM[device] + (_tables(params, workload) if device == "cpu" else 0)
-    started = kept.weight * shape.embedding if device == "cpu" else weights
+    started = weights if device != "cpu" or kept.quantised else kept.weight * shape.embedding
     squared = shape.embedding * (4 if kept.weight == 4 else 8)
     return Memory(
         program=program,
@@ -117,6 +122,10 @@ def read_shape(params: Params, whole: Shape) -> Shape:
         ModelError: the model hasn't so many layers.
     """
     return whole.lowest(getattr(params.selected_objective, "layers", None))
+
+
+def _weights(shape: Shape, kept: Numbers) -> int:
+    return model_bytes(shape, kept.weight) if kept.quantised else kept.weight * shape.parameters
 
 
 def _untouched(params: Params, shape: Shape, device: str) -> int:

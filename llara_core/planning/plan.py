@@ -1,6 +1,5 @@
 """The whole of a plan: what a finetuning will need, where that fits, and what to change where it doesn't."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,18 @@ from typing import Any
 from llara_core.errors import RequestError
 from llara_core.params.params import Params
 from llara_core.planning.advice import Advice, advise
-from llara_core.planning.counting import count_workload
+from llara_core.planning.counting import count_workload, fetched_source
 from llara_core.planning.disk import estimate_disk
 from llara_core.planning.duration import Duration, estimate_duration
 from llara_core.planning.finding import Found, find_llm
 from llara_core.planning.machines import Machine, cards, free_disk, this_machine
-from llara_core.planning.memory import Memory, estimate_memory, read_shape
+from llara_core.planning.memory import MARGIN, Memory, estimate_memory, read_shape
+from llara_core.planning.micro_batch import is_open, largest_rows, with_rows
 from llara_core.planning.trained import Trained, count_trained
 from llara_core.planning.workload import Workload
 
 FITS, HERE_NOT, NOWHERE = 0, 4, 5
 """Exit codes of `llara plan`."""
-MARGIN = 1.2
-"""By which a prediction may be too low: what fits without it, but not with it, is tight."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ class Plan:
     """A plan of one run of finetuning, in one process.
 
     Attributes:
-        params: all of params.yaml.
+        params: all of params.yaml, with a number for `micro_batch_size: auto`.
+        is_auto: whether that number is this machine's.
         llm: the language model.
         trained: weights that are trained.
         workload: examples, steps and tokens.
@@ -61,6 +60,7 @@ class Plan:
     """
 
     params: Params
+    is_auto: bool
     llm: Found
     trained: Trained
     workload: Workload
@@ -116,6 +116,7 @@ class Plan:
                 "from": workload.lengths.origin,
             },
             "steps": workload.steps,
+            "micro_batch_size": workload.rows,
             "memory": [_verdict_json(verdict) for verdict in self.verdicts],
             "seconds": duration,
             "disk": {**self.disk, "free": self.disk_free, "suffices": self.disk_suffices},
@@ -159,28 +160,25 @@ def make_plan(
         raise RequestError("--rate and --probe must not be given together: the one says what the other measures")
     llm = find_llm(params.selected_llm)
     shape = read_shape(params, llm.shape)
-    trained = count_trained(params, shape)
-    workload = count_workload(params, llm, processed, _fetched(metrics / "fetch.json"))
-    verdicts = tuple(_judge(params, llm, workload, machine) for machine in (this_machine(), *cards()))
+    trained, machine, fetched = count_trained(params, shape), this_machine(), fetched_source(metrics)
+    is_auto = is_open(params)
+    if is_auto:
+        single = count_workload(with_rows(params, 1), llm, processed, fetched)
+        # Where not even one example fits, the verdict says so.
+        params = with_rows(params, largest_rows(params, llm, single, machine, processes=1) or 1)
+    workload = count_workload(params, llm, processed, fetched)
+    verdicts = tuple(_judge(params, llm, workload, place) for place in (machine, *cards()))
     return Plan(
         params,
+        is_auto,
         llm,
         trained,
         workload,
         verdicts,
-        _duration(params, llm, workload, verdicts[0].machine, rate, probes=probes),
+        _duration(params, llm, workload, machine, rate, probes=probes),
         estimate_disk(params, llm, trained, workload),
         free_disk(processed.absolute()),
     )
-
-
-def _fetched(path: Path) -> str | None:
-    """Return the source of which data/processed is made, by `fetch`; None: nobody says."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8")).get("dataset")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return found if isinstance(found, str) else None
 
 
 def _judge(params: Params, llm: Found, workload: Workload, machine: Machine) -> Verdict:

@@ -20,6 +20,7 @@ from llara_core.hybrid.attention import choose_attention
 from llara_core.hybrid.batching import IGNORED
 from llara_core.hybrid.families import keep_lowest
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.nf4 import quantise, require_quantizer
 from llara_core.params.params import Params
 from llara_core.planning.finding import Found
 from llara_core.planning.memory import estimate_memory, read_shape
@@ -56,8 +57,9 @@ def probe(params: Params, llm: Found, workload: Workload, free: int, micro_batch
         micro_batches: to measure, after one that warms up; the median counts.
 
     Raises:
-        ModelError: not even two layers fit into half of the free memory.
+        ModelError: not even two layers fit into half of the free memory, or bitsandbytes is wanted and missing.
     """
+    require_quantizer(params.selected_llm)
     wanted = read_shape(params, llm.shape).layers
     layers = _depth(params, llm, workload, free, wanted)
     seconds = _seconds(params, llm, workload, layers, micro_batches)
@@ -113,6 +115,8 @@ def _random_hybrid(params: Params, llm: Found, layers: int) -> HybridCausalLM:
         dtype=getattr(torch, params.selected_llm.dtype),
         attn_implementation=choose_attention(params.selected_llm, config, choose_device(), may_stand_in=True),
     )
+    if params.selected_llm.quantization is not None:
+        quantise(model)
     model = model.requires_grad_(requires_grad=False).to(choose_device())
     adapted = attach_lora(model, params.lora, params.selected_llm)
     if params.train.gradient_checkpointing:

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from llara_core.params.sections import Llm
 from llara_core.planning.advice import Change
 from llara_core.planning.memory import GIB, read_shape
 from llara_core.planning.plan import Plan, Verdict
@@ -50,19 +51,24 @@ def _what(plan: Plan) -> list[str]:
     return [
         f"{plan.params.train.objective.name} on {plan.params.dataset.name} with {llm.name}, shape from {llm.origin}",
         f"parameters: {counts['whole']:,} whole; {counts['read']:,} read, {shape.layers} of {llm.shape.layers} layers, "
-        f"{plan.params.selected_llm.dtype}; trained: LoRA {counts['lora']:,}, projector {counts['projector']:,}, head "
-        f"{counts['head']:,}; gradient checkpointing {checkpointing}",
+        f"{_numbers(plan.params.selected_llm)}; trained: LoRA {counts['lora']:,}, projector {counts['projector']:,}, "
+        f"head {counts['head']:,}; gradient checkpointing {checkpointing}",
     ]
+
+
+def _numbers(llm: Llm) -> str:
+    return llm.dtype if llm.quantization is None else f"linear maps in {llm.quantization}, products in {llm.dtype}"
 
 
 def _how_much(plan: Plan) -> list[str]:
     work, lengths = plan.workload, plan.workload.lengths
-    catalogue = work.catalogue
+    catalogue, auto = work.catalogue, " (auto, by what is free here)" if plan.is_auto else ""
     return [
         f"examples: {work.examples:,} in {work.steps:,} steps, {work.passes:.2f} times the {catalogue.examples:,} that "
         f"there are (counts: {catalogue.origin})",
         f"tokens: {work.tokens:,} in training, {work.padded_tokens:,} with padding, {work.validated:,} in validation; "
-        f"{lengths.mean:.0f} an example, at most {work.rows} × {lengths.widest} at a time (counts: {lengths.origin})",
+        f"{lengths.mean:.0f} an example, at most {work.rows}{auto} × {lengths.widest} at a time (counts: "
+        f"{lengths.origin})",
     ]
 
 

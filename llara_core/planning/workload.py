@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from llara_core.params.objectives import Choice, Recipe, Stream
 from llara_core.params.params import Params
@@ -92,6 +93,13 @@ class Workload:
         return self.examples / max(self.catalogue.examples, 1)
 
 
+def with_recipe(before: Params, **fields: Any) -> Params:
+    """Return params whose selected objective has other `fields`."""
+    name = before.train.objective.name
+    recipe = getattr(before.objectives, name).model_copy(update=fields)
+    return before.model_copy(update={"objectives": before.objectives.model_copy(update={name: recipe})})
+
+
 def plan_workload(params: Params, catalogue: Catalogue, lengths: Lengths) -> Workload:
     """Count steps as training will take them (`objectives.step_plan`)."""
     recipe = params.selected_objective
@@ -101,7 +109,7 @@ def plan_workload(params: Params, catalogue: Catalogue, lengths: Lengths) -> Wor
         lengths=lengths,
         examples=steps * recipe.batch_size,
         steps=steps,
-        rows=recipe.micro_batch_size,
+        rows=recipe.rows,
         validated=_validated(params, recipe, lengths),
     )
 

@@ -10,7 +10,8 @@ from llara_core.pretraining.tasks import last_item_task
 from llara_core.recommenders.counting import baseline_scorers
 from llara_core.recommenders.progress import Epoch
 from llara_core.recommenders.ranking import neural_scorer, rank_catalogue, ranking_report
-from llara_core.runtime.compute import choose_device, n_processes, peak_memory_gib
+from llara_core.runtime.compute import choose_device, peak_memory_gib
+from llara_core.runtime.processes import n_processes
 from llara_core.tables.processed import Processed
 
 CURVE_COLUMNS = tuple(field.name for field in fields(Epoch))

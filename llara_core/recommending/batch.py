@@ -10,9 +10,10 @@ from llara_core.errors import ArtifactError
 from llara_core.recommending.requests import Recommendation, Request
 from llara_core.recommending.service import RecommendationService
 from llara_core.runtime.checkpoints import locked_checkpoints
-from llara_core.runtime.compute import is_main_process, n_processes, process_index, wait_for_all
+from llara_core.runtime.compute import wait_for_all
 from llara_core.runtime.files import sha256_of
 from llara_core.runtime.fingerprint import experiment_fingerprint
+from llara_core.runtime.processes import is_main_process, n_processes, process_index
 from llara_core.tables.rankings import RankingRow, kept_rankings, rankings_table, write_rankings
 
 _PIECE = 64  # histories, whatever the number of processes: what is read together decides the last digits of scores

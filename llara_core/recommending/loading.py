@@ -14,9 +14,10 @@ from llara_core.recommending.calibration import Calibration, calibration_lists, 
 from llara_core.recommending.requests import TOGETHER
 from llara_core.recommending.scoring import Models
 from llara_core.recommending.service import RecommendationService
-from llara_core.runtime.compute import choose_device, is_main_process, seed_torch, wait_for_all
+from llara_core.runtime.compute import choose_device, seed_torch, wait_for_all
 from llara_core.runtime.fingerprint import experiment_fingerprint
 from llara_core.runtime.paths import ADAPTER, CANDIDATES, EMBEDDINGS, PROCESSED, RECOMMENDER
+from llara_core.runtime.processes import is_main_process
 
 
 def load_service(params: Params, root: Path = Path()) -> RecommendationService:

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from llara_core.errors import ArtifactError, ModelError
-from llara_core.runtime.compute import is_main_process
 from llara_core.runtime.files import checkpoint_directory
+from llara_core.runtime.processes import is_main_process
 from llara_core.runtime.seal import require_seal, seal
 
 

@@ -4,11 +4,16 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from llara_core.errors import ParamsError
 from llara_core.runtime.logs import LOGGER
+from llara_core.runtime.processes import n_processes
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 _GIB = 2**30
 _PATIENCE = timedelta(days=30)
@@ -64,28 +69,27 @@ def mixed_precision(field: str, precision: str) -> str:
     return "bf16"
 
 
-def process_index() -> int:
-    """Return which of the processes that work together this is; accelerate sets RANK."""
-    return int(os.environ.get("RANK", "0"))
+def meet_others(patience: timedelta = timedelta(minutes=30)) -> "PartialState":
+    """Connect this process with the others, which wait for each other at most so long whenever they meet."""
+    from accelerate import PartialState  # not at the top: stages that compute nothing needn't wait for it
 
-
-def is_main_process() -> bool:
-    """Whether this process is the one that writes artifacts."""
-    return process_index() == 0
-
-
-def n_processes() -> int:
-    """Return how many processes work together; accelerate sets WORLD_SIZE."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    # Where there is no GPU, accelerate would take processes that aren't told of the CPU for single ones.
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=patience)
 
 
 def wait_for_all() -> None:
     """Wait until all processes have come here, however long one takes."""
     if n_processes() > 1:
-        from accelerate import PartialState  # not at the top: stages that compute nothing needn't wait for it
+        meet_others(_PATIENCE).wait_for_everyone()
 
-        # Where there is no GPU, accelerate would take processes that aren't told of the CPU for single ones.
-        PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE).wait_for_everyone()
+
+def smallest_of_all(number: int) -> int:
+    """Return the smallest of what the processes that work together have; they must have waited for one another."""
+    if n_processes() == 1:
+        return number
+    from accelerate.utils import gather_object  # not at the top, as above
+
+    return min(gather_object([number]))
 
 
 def peak_memory_gib() -> float:

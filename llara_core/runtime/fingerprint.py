@@ -3,16 +3,18 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from llara_core.runtime.compute import choose_device, n_processes
+from llara_core.runtime.compute import choose_device
 from llara_core.runtime.files import sha256_of
+from llara_core.runtime.processes import n_processes
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("llara_core", "stages")
 _LIBRARIES = ("accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
+_OPTIONAL = ("bitsandbytes",)
 
 
 def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path], *, by_processes: bool = True) -> str:
@@ -30,11 +32,18 @@ def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path], *, 
         "settings": settings,
         "inputs": [(path.name, sha256_of(path)) for path in inputs],
         "code": [(path.relative_to(_ROOT).as_posix(), sha256_of(path)) for path in _code()],
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": {name: version(name) for name in _LIBRARIES} | {name: _version(name) for name in _OPTIONAL},
         "device": choose_device().type,
         "processes": n_processes() if by_processes else None,  # in training each draws masks of its own
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _code() -> list[Path]:

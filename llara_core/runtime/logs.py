@@ -13,5 +13,7 @@ def set_up_logging() -> None:
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     LOGGER.setLevel(level)
+    # It advises a package that fetches compiled code from the hub.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # Notices among the libraries themselves: a user can do nothing about them.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.|peft\.")

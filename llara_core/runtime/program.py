@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from safetensors import SafetensorError
 
 from llara_core.errors import LlaraError
+from llara_core.runtime.division import take_over_division
+from llara_core.runtime.failing import is_first_to_fail
 from llara_core.runtime.logs import set_up_logging
+from llara_core.runtime.processes import n_processes
 
 Report = Callable[[LlaraError], None]
 """Is told of the error that ends a command, beside the line on stderr."""
@@ -18,6 +21,8 @@ Report = Callable[[LlaraError], None]
 def run_program(program: Callable[[], object], report: Report = lambda _: None) -> None:
     """Run a Typer program; a user's error ends it with one line on stderr and the error's own status.
 
+    Of processes that work together the first to fail speaks, and the others end in silence.
+
     Args:
         program: ends by SystemExit, as Typer ends every program.
         report: what else is done about an error.
@@ -25,6 +30,7 @@ def run_program(program: Callable[[], object], report: Report = lambda _: None) 
     set_up_logging()
     _speak_any_encoding()
     try:
+        take_over_division()
         program()
     except SystemExit as ended:
         if not ended.code:
@@ -33,12 +39,15 @@ def run_program(program: Callable[[], object], report: Report = lambda _: None) 
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except (LlaraError, OSError, SafetensorError) as error:
+    except Exception as error:
         mendable = _mendable(error)
+        if not is_first_to_fail():
+            sys.exit(1)
         if mendable is None:
             raise
         report(mendable)
-        print(f"error: {mendable}", file=sys.stderr)
+        bar = "\n" if n_processes() > 1 else ""  # another process's progress bar, which nobody ends
+        print(f"{bar}error: {mendable}", file=sys.stderr)
         sys.exit(mendable.exit_code)
 
 

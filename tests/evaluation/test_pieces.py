@@ -129,7 +129,8 @@ import time
 from pathlib import Path
 import torch
 from llara_core.evaluation import pieces
-from llara_core.runtime.compute import is_main_process, wait_for_all
+from llara_core.runtime.compute import wait_for_all
+from llara_core.runtime.processes import is_main_process
 from tests.evaluation.test_pieces import _Model, _sets
 pieces._EXAMPLES, pieces._PIECES = 2, 1
 wait_for_all()

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from scipy import stats
 
 from llara_core.errors import ArtifactError
@@ -350,6 +351,17 @@ def test_each_probe_s_row_is_what_that_probe_answers(small: Params, folder: Path
     shuffled = answer_shuffled(build_respondent(tuned), small.seed, sets)
     assert rows["llara_candidates_shuffled"].scores.tolist() == shuffled.scores.tolist()
     assert not np.allclose(shuffled.scores, rows["llara"].scores, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("dtype", "n_layers"), [("float32", 0), ("bfloat16", 2 * 7)])
+def test_what_float32_holds_exactly_enough_is_asked_merged(
+    small: Params, folder: Path, dtype: str, n_layers: int
+) -> None:
+    """In bfloat16 a sum would forget what the adapter has learnt."""
+    made = _read(folder)
+    llm = made.manifest.llm.model_copy(update={"dtype": dtype})
+    tuned = load_tuned(_asked(small).eval, replace(made, manifest=made.manifest.model_copy(update={"llm": llm})))
+    assert sum(isinstance(part, LoraLayer) for part in tuned.hybrid.modules()) == n_layers
 
 
 def test_the_untuned_model_has_all_its_layers(small: Params, folder: Path) -> None:

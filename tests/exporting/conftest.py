@@ -54,8 +54,11 @@ def made_of(
     ) -> Repository:
         key = (objective, fusion, mode, form, projector, llm)
         if key not in known:
-            base = chat if form == "chat" else {"llama": llama_folder, "qwen": qwen}[llm]
+            base = chat if form == "chat" else {"qwen": qwen}.get(llm, llama_folder)
             own = tiny_params(params, base, objective, template=1)
+            if llm == "nf4":
+                small = own.selected_llm.model_copy(update={"quantization": "nf4"})
+                own = own.model_copy(update={"llms": {"tiny": small}})
             nouns, filters = (getattr(params.selected_dataset, name) for name in ("nouns", "filters"))
             mine = OwnData.model_validate({**OWN, "columns": COLUMNS, "nouns": nouns, "filters": filters})
             changes = {

@@ -14,7 +14,7 @@ from llara_core.errors import ArtifactError
 from llara_core.exporting.export import SCRIPTS, export_model
 from llara_core.runtime.paths import ADAPTER, PREDICTIONS
 from llara_core.tables.predictions import read_predictions
-from tests.conftest import TITLES
+from tests.conftest import TITLES, needs_bitsandbytes
 from tests.exporting.asking import OBJECTIVES, ask, documented_script
 from tests.exporting.conftest import Repository
 from tests.recommending.tiny import LENGTH, LISTS
@@ -35,6 +35,7 @@ KINDS = [  # every objective with every fusion, and with what else there is besi
     ("answer", {"fusion": "gate"}),
     ("choice", {"mode": "id"}),
     ("stream", {"mode": "text"}),
+    pytest.param("answer", {"llm": "nf4"}, marks=needs_bitsandbytes, id="answer-of-4-bits"),
 ]
 
 

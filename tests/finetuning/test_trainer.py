@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from llara_core.errors import ModelError
-from llara_core.finetuning.trainer import HybridTrainer, training_arguments
+from llara_core.finetuning.trainer import training_arguments
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.answer.objective import answer_loss
 from llara_core.objectives.answer.prompts import AnswerPlan
@@ -272,18 +272,3 @@ def test_batches_that_cannot_be_divided_are_refused(tmp_path: Path, how: How, mo
 
 def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
     run_two_processes(["-m", "pytest", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))
-
-
-@pytest.mark.parametrize("divider", ["is_fsdp_enabled", "is_deepspeed_enabled"])
-def test_a_model_may_not_be_divided_among_processes(
-    tmp_path: Path, plan: AnswerPlan, how: How, size: int, monkeypatch: pytest.MonkeyPatch, divider: str
-) -> None:
-    create = HybridTrainer.create_accelerator_and_postprocess
-
-    def create_and_pretend(self: HybridTrainer) -> None:
-        create(self)
-        setattr(self, divider, True)
-
-    monkeypatch.setattr(HybridTrainer, "create_accelerator_and_postprocess", create_and_pretend)
-    with pytest.raises(ModelError, match="must copy the whole model to each process .* got NO: checkpoints would hold"):
-        make_trainer(make_model(size, dropout=0.1), plan, how, tmp_path)

@@ -1,3 +1,5 @@
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +9,13 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from llara_core.errors import DataError
+from llara_core.errors import DataError, ModelError
 from llara_core.finetuning import tuning
+from llara_core.finetuning.trainer import HybridTrainer, rows_of_checkpoint
 from llara_core.finetuning.tuning import tune, tuning_fingerprint
-from llara_core.hybrid.adapter import build_hybrid
+from llara_core.hybrid.adapter import build_hybrid, load_adapter, read_manifest, save_adapter
+from llara_core.hybrid.base_llm import load_base_llm
+from llara_core.hybrid.nf4 import is_quantised
 from llara_core.objectives.answer.objective import AnswerObjective, answer_loss, validation_questions
 from llara_core.objectives.answer.prompts import AnswerPlan
 from llara_core.objectives.objective import Sources
@@ -22,14 +27,16 @@ from llara_core.prompting.chat import ChatFrame
 from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.segments import Mode, PromptWriter
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
+from llara_core.runtime.checkpoints import latest_checkpoint
 from llara_core.sequences.windows import Examples, all_positions
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.embeddings import ItemEmbeddings
 from llara_core.tables.items import Items
 from llara_core.tables.processed import Processed
 from llara_core.tables.sequences import Sequences
-from tests.conftest import TITLES
+from tests.conftest import TITLES, needs_bitsandbytes
 from tests.factories import ADD, APPEND, PROJECTOR, PROJECTORS, folder_llm, make_curriculum, make_sequences
+from tests.finetuning.runs import trained
 from tests.recommenders.recipes import tiny
 
 Inputs = tuple[Processed, SequentialRecommender, ItemEmbeddings]
@@ -184,6 +191,85 @@ def test_tuning_again_gives_the_same_and_resuming_too(small: Params, inputs: Inp
     assert tuned.head == {}
 
 
+@needs_bitsandbytes
+def test_a_base_model_of_4_bits_is_tuned_killed_resumed_and_asked_again(
+    small: Params, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = small.selected_llm.model_copy(update={"quantization": "nf4"})
+    train = small.train.model_copy(update={"gradient_checkpointing": True})
+    params, results = small.model_copy(update={"llms": {"tiny": entry}, "train": train}), []
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        if name == "killed":
+            with monkeypatch.context() as patched:
+                patched.setattr(HybridTrainer, "training_step", _killed_at(2))
+                with pytest.raises(KeyboardInterrupt):
+                    tune(params, *inputs, tmp_path / name)
+            checkpoint = latest_checkpoint(tmp_path / name)
+            assert checkpoint == tmp_path / name / "step-2"
+            assert rows_of_checkpoint(checkpoint) == 2
+        tuned = tune(params, *inputs, tmp_path / name)
+        results.append(trained(tuned.model))
+    for name, expected in results[0].items():
+        assert torch.equal(results[1][name], expected), name
+    (tmp_path / "adapter").mkdir()
+    save_adapter(tmp_path / "adapter", tuned.adapted, tuned.model.projector, tuned.manifest, tuned.head)
+    manifest = read_manifest(tmp_path / "adapter", {})
+    assert manifest.llm == entry
+    base = load_base_llm(manifest.llm, torch.device("cpu"), manifest.layers)
+    again = load_adapter(tmp_path / "adapter", manifest, base, inputs[2].vectors)
+    assert is_quantised(again.llm)
+    asked = {"input_ids": torch.arange(2, 9)[None], "slot_mask": torch.zeros(1, 7, dtype=torch.bool)}
+    asked["slot_mask"][0, 3] = True
+    with torch.no_grad():
+        states = [model.eval().states(**asked, slot_items=torch.tensor([4])) for model in (tuned.model, again)]
+    assert torch.equal(*states)
+
+
+def _killed_at(step: int) -> Callable[..., torch.Tensor]:
+    """Return a step of the Trainer that is killed once so many are done."""
+    train = HybridTrainer.training_step
+
+    def training_step(self: HybridTrainer, *arguments: object, **named: object) -> torch.Tensor:
+        if self.state.global_step == step:
+            raise KeyboardInterrupt
+        return train(self, *arguments, **named)
+
+    return training_step
+
+
+@pytest.mark.parametrize(
+    ("rows", "checkpointing", "advice"),
+    [
+        (
+            2,
+            False,
+            "micro_batch_size to a divisor of batch_size below 2, or train.gradient_checkpointing to true",
+        ),
+        (1, True, "objectives.answer.micro_batch_size is 1 already; `llara plan` says"),
+    ],
+)
+def test_a_gpu_that_is_too_small_is_told_in_a_line(
+    small: Params,
+    inputs: Inputs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+    checkpointing: bool,
+    advice: str,
+) -> None:
+    def used_up(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation")
+
+    monkeypatch.setattr(HybridTrainer, "training_step", used_up)
+    train = small.train.model_copy(update={"gradient_checkpointing": checkpointing})
+    params = _with_recipe(small.model_copy(update={"train": train}), micro_batch_size=rows)
+    with pytest.raises(ModelError, match=re.escape(advice)) as caught:
+        tune(params, *inputs, tmp_path)
+    assert "memory is used up (CUDA out of memory. Tried to allocate 2.00 GiB.); " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("rule", ["outside_history", "outside_recent", "popularity", "hard"])
 def test_a_plan_s_settings_are_the_params(
     small: Params, split_sequences: Sequences, writer: PromptWriter, encoder: PromptEncoder, rule: str
@@ -277,6 +363,9 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(
     changes = [
         {"seed": 7},
         {"llms": {"tiny": folder_llm(path, dtype="bfloat16")}},
+        {"llms": {"tiny": folder_llm(path, quantization="nf4")}},
+        {"llms": {"tiny": folder_llm(path, attention="eager")}},
+        {"objectives": _with_recipe(small, micro_batch_size="auto").objectives},
         {"split": small.split.model_copy(update={"min_history": 3})},
         {"candidates": small.candidates.model_copy(update={"size": 4})},
         {"candidates": small.candidates.model_copy(update={"negatives": "popularity"})},
@@ -301,6 +390,16 @@ def test_the_fingerprint_follows_every_param_that_decides_weights(
     assert len(found) == 1 + len(changes)
     (tmp_path / "items").write_text("other")
     assert tuning_fingerprint(small, [tmp_path / "items"]) not in found
+
+
+def test_a_model_of_4_bits_is_not_divided(
+    small: Params, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "is_divided", lambda: True)
+    monkeypatch.setattr(tuning, "load_tokenizer", None)  # nothing of the model is looked for
+    quantised = {"tiny": folder_llm(tmp_path / "none", quantization="nf4")}
+    with pytest.raises(ModelError, match=r"quantization must be null where processes divide .*, got nf4"):
+        tune(small.model_copy(update={"llms": quantised}), *inputs, tmp_path)
 
 
 def test_the_fingerprint_follows_a_chat_s_frame(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,72 +1,94 @@
-"""One training shared by two real processes is the training of one."""
+"""One training shared by two real processes, as each of launch/*.yaml starts them, is the training of one."""
 
 import json
+import re
 import subprocess
-import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from llara_core.finetuning.trainer import HybridTrainer
-from tests.conftest import ROOT
-from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer
-
-_SHARED = """
-import json
-import sys
-from pathlib import Path
-from safetensors.torch import save_file
-from transformers import AutoTokenizer
-from tests.finetuning.runs import trained
-from tests.finetuning.test_two_processes import logs_of, train
-
-trainer = train(AutoTokenizer.from_pretrained(sys.argv[2]), Path(sys.argv[1]))
-assert trainer.accelerator.num_processes == 2
-rank = trainer.accelerator.process_index
-save_file(trained(trainer.model), Path(sys.argv[1]) / f"weights-{rank}.safetensors")
-if rank == 0:
-    (Path(sys.argv[1]) / "logs.json").write_text(json.dumps(logs_of(trainer)))
-trainer.accelerator.wait_for_everyone()
-trainer.accelerator.state.destroy_process_group()
-"""
+from tests.finetuning.launched import CURRICULA, logs_of, train
+from tests.finetuning.runs import make_model, trained
+from tests.processes import launch
 
 
-def train(tokenizer: PreTrainedTokenizerBase, folder: Path) -> HybridTrainer:
-    recipe = make_recipe(lr=0.02, projector_lr=0.005, weight_decay=0.1, max_grad_norm=1.75, micro_batch_size=1)
-    trainer = make_trainer(make_model(len(tokenizer)), make_plan(tokenizer), recipe, folder)
-    trainer.train()
-    return trainer
+@dataclass(frozen=True)
+class Launched:
+    """What two processes have left, of which the second has failed in the end.
+
+    Attributes:
+        kind: of launcher.
+        folder: theirs.
+        found: by process.
+        result: of the launcher.
+        ended: when it did, as time.time says it.
+    """
+
+    kind: str
+    folder: Path
+    found: list[dict[str, Any]]
+    result: subprocess.CompletedProcess[str]
+    ended: float
 
 
-def logs_of(trainer: HybridTrainer) -> list[list[float]]:
-    """Loss and gradient norm of each step."""
-    return [[entry["loss"], entry["grad_norm"]] for entry in trainer.state.log_history if "loss" in entry]
-
-
-def test_two_processes_train_as_one(tmp_path: Path, llama_folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    script, folder = tmp_path / "shared.py", tmp_path / "two"
-    script.write_text(_SHARED)
-    launch = ["-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    launch += ["--multi_gpu"]  # through torchrun, which takes processes of CPUs as well
-    result = subprocess.run(
-        [sys.executable, *launch, str(script), str(folder), str(llama_folder)],
-        cwd=ROOT,
-        env={"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture(scope="module", params=["ddp", "fsdp"])
+def launched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> Launched:
+    folder = tmp_path_factory.mktemp(request.param)
+    result = launch(
+        request.param, ["-m", "tests.finetuning.launched", str(folder), str(llama_folder)], LLARA_CHECKPOINT_DIR=folder
     )
-    assert result.returncode == 0, result.stderr
-    alone = train(tokenizer, tmp_path / "one")
-    logs = json.loads((folder / "logs.json").read_text())
-    assert logs == [pytest.approx(entry, rel=1e-4) for entry in logs_of(alone)]
-    first, second = (load_file(folder / f"weights-{rank}.safetensors") for rank in (0, 1))
-    expected = {name: p for name, p in alone.model.named_parameters() if p.requires_grad}
-    assert first.keys() == second.keys() == expected.keys()
-    for name, weights in expected.items():
-        assert torch.equal(first[name], second[name]), name
-        assert torch.allclose(first[name], weights, atol=2e-5), name
+    ended = time.time()
+    found = [folder / f"found-{rank}.json" for rank in range(2)]
+    assert all(path.is_file() for path in found), result.stderr
+    return Launched(request.param, folder, [json.loads(path.read_text()) for path in found], result, ended)
+
+
+@pytest.mark.parametrize("name", CURRICULA)
+def test_two_processes_train_as_one(
+    launched: Launched, name: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = make_model(len(tokenizer))
+    alone, seen = train(name, tokenizer, model, tmp_path / "one")
+    first, second = (found[name] for found in launched.found)
+    assert [prompt for pair in zip(first["seen"], second["seen"], strict=True) for prompt in pair] == seen
+    assert first["logs"] == [pytest.approx(entry, rel=1e-4) for entry in logs_of(alone)]
+    weights = [load_file(launched.folder / f"{name}-{rank}.safetensors") for rank in range(2)]
+    expected = trained(model)
+    assert weights[0].keys() == weights[1].keys() == expected.keys()
+    for key, weight in expected.items():
+        assert torch.equal(weights[0][key], weights[1][key]), key
+        assert torch.allclose(weights[0][key], weight, atol=2e-5), key
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(launched: Launched) -> None:
+    assert [found["resumed"] for found in launched.found] == [True, True]
+
+
+def test_only_the_main_process_writes(launched: Launched) -> None:
+    for run in (*CURRICULA, "whole"):
+        written = [sorted(path.name for path in (launched.folder / f"{run}-{rank}").iterdir()) for rank in range(2)]
+        assert written == [["step-6"], []]
+
+
+def test_fsdp_divides_the_layers_and_ddp_copies_them(launched: Launched) -> None:
+    [first, second] = [found["weights"] for found in launched.found]
+    n_copied = sum(own == other == whole for (own, whole), (other, _) in zip(first, second, strict=True))
+    n_divided = sum(
+        max(own, other) < own + other == whole for (own, whole), (other, _) in zip(first, second, strict=True)
+    )
+    n_weights = 2 * (7 + 2) + 3  # of two layers; token embeddings, final norm, vocabulary head
+    assert (n_copied, n_divided) == ((n_weights, 0) if launched.kind == "ddp" else (1, n_weights - 1))
+
+
+def test_one_failing_process_ends_all_with_one_message(launched: Launched) -> None:
+    error = launched.result.stderr
+    assert launched.result.returncode == 1
+    assert re.findall(r"^error: .*", error, re.MULTILINE) == ["error: the second process can't go on"]
+    assert error.count("Traceback") == 1  # the launcher's own
+    assert launched.ended - float((launched.folder / "failed").read_text()) < 30

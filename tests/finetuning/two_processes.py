@@ -16,7 +16,8 @@ from llara_core.finetuning import trainer
 from llara_core.params.params import Params
 from llara_core.recommenders import training
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints
-from tests.finetuning.runs import StopAt, make_model, make_plan, make_recipe, make_trainer, measured, trained, watch_of
+from llara_core.runtime.compute import smallest_of_all, wait_for_all
+from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer, measured, watch_of
 from tests.recommenders.test_training import KilledError, train
 
 
@@ -27,25 +28,10 @@ def _leave_in_order() -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
-def test_a_resumed_training_with_dropout_is_the_uninterrupted_one(tokenizer: PreTrainedTokenizerFast) -> None:
-    how = make_recipe(micro_batch_size=1, checkpoint_every=2, lr=0.02, average=0.9, validation=measured(3, 9))
-    size, plan, shared = len(tokenizer), make_plan(tokenizer), Path(os.environ["LLARA_CHECKPOINT_DIR"])
-    whole = make_model(size, dropout=0.3)
-    straight = make_trainer(whole, plan, how, shared / "whole")
-    straight.train()
-    seeds = straight.accelerator.gather(torch.tensor([torch.initial_seed() % 2**31]))
-    assert len(set(seeds.tolist())) == 2  # each process draws masks of its own
-    with pytest.raises(KeyboardInterrupt), locked_checkpoints("finetune", "cut", fresh=True) as folder:
-        make_trainer(make_model(size, dropout=0.3), plan, how, folder, StopAt(3)).train()
-    torch.manual_seed(int(os.environ["RANK"]))  # new processes have other random states
-    resumed = make_model(size, dropout=0.3)
-    with locked_checkpoints("finetune", "cut", fresh=False) as folder:
-        tuning = make_trainer(resumed, plan, how, folder)
-        checkpoint = agreed_checkpoint(folder)
-        assert checkpoint == folder / "step-2"
-        tuning.train(resume_from_checkpoint=str(checkpoint))
-    for name, expected in trained(whole).items():
-        assert torch.equal(trained(resumed)[name], expected), name
+def test_the_smallest_number_is_everybody_s() -> None:
+    wait_for_all()
+    assert smallest_of_all(5 + int(os.environ["RANK"])) == 5
+    assert smallest_of_all(5 - int(os.environ["RANK"])) == 4
 
 
 def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFast) -> None:

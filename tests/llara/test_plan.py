@@ -56,13 +56,24 @@ def test_json_has_the_same_and_more() -> None:
     assert found["exit_code"] == 0
 
 
-def test_what_fits_only_on_a_card_ends_with_4_and_says_what_to_change() -> None:
+def test_what_fits_only_on_a_card_ends_with_4_and_says_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not even in 4 bits does it fit here.
+    monkeypatch.setattr(plan, "this_machine", lambda: Machine("this machine's memory", "cpu", 4 * GIB, 3 * GIB))
     shown = _plan(*LARGE)
     assert shown.exit_code == 4
     assert "this machine's memory: all of these changes together don't make it fit" in shown.output
     assert "-S train.gradient_checkpointing=true: " in shown.output
+    assert "-S llms.llama-2-7b.quantization=nf4: " in shown.output
     assert "24 GB card: fits with " in shown.output
     assert shown.output.splitlines()[-1].startswith("It doesn't fit here; it does on a ")
+
+
+def test_a_base_model_of_4_bits_says_so() -> None:
+    shown = _plan("-S", "llm.name=llama-2-7b-qlora", *LARGE[2:], "-S", "objectives.answer.micro_batch_size=auto")
+    assert "32 of 32 layers, linear maps in nf4, products in bfloat16; trained: LoRA" in shown.output
+    assert "at most 1 (auto, by what is free here) × " in shown.output
+    assert "24 GB card (23.5 GiB): fits" in shown.output
+    assert "quantization=nf4" not in shown.output
 
 
 def test_what_fits_nowhere_ends_with_5() -> None:

@@ -49,6 +49,10 @@ _CHECKPOINTS = "llara_core/runtime/checkpoints.py"
 _COMPUTE = "llara_core/runtime/compute.py"
 _FINGERPRINT = "llara_core/runtime/fingerprint.py"
 _PROGRAM = "llara_core/runtime/program.py"
+_WANTED = "llara_core/runtime/division.py"
+_FAILING = "llara_core/runtime/failing.py"
+_DIVISION = "llara_core/hybrid/division.py"
+_AGREEING = "llara_core/finetuning/agreeing.py"
 _BLENDING = "llara_core/evaluation/blending.py"
 _CURVE = "llara_core/finetuning/curve.py"
 _RUNS = "llara_core/experiments/runs.py"
@@ -80,6 +84,10 @@ _MEMORY = "llara_core/planning/memory.py"
 _WORKLOAD = "llara_core/planning/workload.py"
 _COUNTING = "llara_core/planning/counting.py"
 _ADVICE = "llara_core/planning/advice.py"
+_FOUR_BITS = "llara_core/planning/quantised.py"
+_MICRO_BATCH = "llara_core/planning/micro_batch.py"
+_NF4 = "llara_core/hybrid/nf4.py"
+_SETTLING = "stages/micro_batches.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
 _BASE = "llara_core/hybrid/base_llm.py"
 _BATCHING = "llara_core/hybrid/batching.py"
@@ -137,7 +145,8 @@ _TYPED = "llara_core/recommending/reading.py"
 _BATCH = "llara_core/recommending/batch.py"
 _HISTORY_ROWS = "llara_core/tables/histories.py"
 _PIECES_OF_PROMPTS = "llara_core/exporting/pieces.py"
-_MERGING = "llara_core/exporting/merging.py"
+_MERGING = "llara_core/hybrid/merging.py"
+_EXPORTED = "llara_core/exporting/merging.py"
 _EXPORT = "llara_core/exporting/export.py"
 _DESTINATION = "llara_core/exporting/destination.py"
 _TERMS = "llara_core/exporting/dataset_terms.py"
@@ -487,7 +496,10 @@ _JUDGING = [
     Mutant(_WHOLE, "probes of nothing", "build_respondent(probed(probe, tuned, seed)).answer", "respondent.answer"),
     Mutant(_ARTIFACTS, "untuned asked as the tuned", 'model_copy(update={"method": "scoring"})', "model_copy()"),
     Mutant(
-        _ARTIFACTS, "untuned with layers missing", "choose_device(), None)", "choose_device(), tuned.manifest.layers)"
+        _ARTIFACTS,
+        "untuned with layers missing",
+        "choose_device(), None, may",
+        "choose_device(), tuned.manifest.layers, may",
     ),
     Mutant(_REMARKS, "worse at any difference", 'gain["high"] < 0', 'gain["difference"] < 0'),
     Mutant(
@@ -763,13 +775,15 @@ _READING = [
     Mutant(_POSITIONS, "excluded items as negatives", "possible[row, items] = False", "pass"),
     Mutant(_POSITIONS, "positions of training users", 'sequences.segment("validation")', 'sequences.segment("train")'),
     Mutant(_POSITIONS, "short histories asked", "begin + history_length), end - 1)", "begin + 1), end - 1)"),
-    Mutant(_ARTIFACTS, "all layers under an adapter of the lower", ", manifest.layers)", ")"),
+    Mutant(
+        _ARTIFACTS, "all layers under an adapter of the lower", "manifest.layers, may_stand_in", "None, may_stand_in"
+    ),
     Mutant(_WHOLE, "one item for the recommender", "tables.sequences, sets, length)", "tables.sequences, sets, 1)"),
     Mutant(
         _TUNING,
         "all layers tuned",
-        "params.selected_llm, choose_device(), layers)",
-        "params.selected_llm, choose_device())",
+        "params.selected_llm, device, layers, works_on",
+        "params.selected_llm, device, works_on",
     ),
     Mutant(
         _TUNING,
@@ -878,8 +892,21 @@ _POINTING = [
 _RUNNING = [
     Mutant(_CHECKPOINTS, "only checkpoints discarded", 'folder.glob("[!.]*")', 'folder.glob("step-*")'),
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
-    Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
+    Mutant(_COMPUTE, "half an hour's patience", "meet_others(_PATIENCE)", "meet_others()"),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
+    Mutant(_PROGRAM, "each process tells its failure", "if not is_first_to_fail():", "if False:"),
+    Mutant(_FAILING, "nobody is the first", ", 1) == 1", ", 1) == 0"),
+    Mutant(_FAILING, "everybody is the first", ", 1) == 1", ", 1) >= 1"),
+    Mutant(_WANTED, "accelerate divides too", 'os.environ.pop(_FSDP, "")', 'os.environ.get(_FSDP, "")'),
+    Mutant(_WANTED, "one process divides", "_DIVIDED in os.environ and n_processes() > 1", "_DIVIDED in os.environ"),
+    Mutant(_WANTED, "any settings", "!= done:", "is None:"),
+    Mutant(_DIVISION, "layers are whole together", "[*layers, backbone,", "[backbone,"),
+    Mutant(_DIVISION, "layers stay whole", "reshard_after_forward=True", "reshard_after_forward=False"),
+    Mutant(_DIVISION, "the embeddings divided", " | set(embeddings.parameters())", ""),
+    Mutant(_AGREEING, "each begins with its own weights", "distributed.broadcast(tensor.data, src=0)", "pass"),
+    Mutant(_AGREEING, "gradients added up", "(total / distributed.get_world_size())", "total"),
+    Mutant(_AGREEING, "a gradient for what nobody used", "        if count:", "        if True:"),
+    Mutant(_AGREEING, "each keeps its own gradient", "distributed.all_reduce(joined)", "pass"),
     Mutant(_PROGRAM, "leave only after a failure", "if not ended.code:", "if ended.code:"),
     Mutant(_PROGRAM, "only what the terminal can", "    _speak_any_encoding()\n    try", "    try"),
     Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),
@@ -1078,8 +1105,8 @@ _PLANNING = [
         "family.norms * (2 * shape.hidden + 4)",
     ),
     Mutant(_KEPT, "masks of nothing", "(kept.mask if kept.dropout else 0)", "kept.mask"),
-    Mutant(_KEPT, "no copies of weights", "(2 * shape.layer_matrices if kept.weight == 4 else 0)", "0"),
-    Mutant(_KEPT, "the activation isn't kept", "inside * 3 * shape.intermediate", "inside * 2 * shape.intermediate"),
+    Mutant(_KEPT, "no copies of weights", "(2 * shape.layer_matrices if copied else 0)", "0"),
+    Mutant(_KEPT, "the activation isn't kept", "kept.perceptron * 3 *", "kept.perceptron * 2 *"),
     Mutant(_MEMORY, "one moment", "optimizer=8 * trained", "optimizer=4 * trained"),
     Mutant(
         _MEMORY, "the start is forgotten", "max(sum(self.parts.values()), self.starting)", "sum(self.parts.values())"
@@ -1097,6 +1124,29 @@ _PLANNING = [
         "            pass\n        yield option",
     ),
     Mutant(_ADVICE, "too much is taken", "if peak <= room:", "if peak <= room / 2:"),
+    Mutant(_ADVICE, "a line that isn't there", "{'' if is_there else '+'}", "{''}"),
+    Mutant(_FOUR_BITS, "scales of four bytes", "+ blocks + 4 * -(-blocks", "+ 4 * blocks + 4 * -(-blocks"),
+    Mutant(_FOUR_BITS, "the rest in 4 bits too", "other * (shape.parameters -", "(shape.parameters -"),
+    Mutant(_FOUR_BITS, "the smallest map", "largest = max(", "largest = min("),
+    Mutant(_KEPT, "copies of 4 bits", "kept.weight == 4 and not kept.quantised", "kept.weight == 4"),
+    Mutant(_MEMORY, "mapped, and not made", 'device != "cpu" or kept.quantised', 'device != "cpu"'),
+    Mutant(_MICRO_BATCH, "no margin", "* MARGIN <= free", "<= free"),
+    Mutant(_MICRO_BATCH, "the smallest that fits", "range(share, 0, -1)", "range(1, share + 1)"),
+    Mutant(_MICRO_BATCH, "a size that leaves a rest", "if share % rows == 0 and _peak", "if _peak"),
+    Mutant(_MICRO_BATCH, "a GPU for all", 'return 1 if machine.device == "cuda" else processes', "return processes"),
+    Mutant(_MICRO_BATCH, "all have the whole batch", "share, free = batch // processes,", "share, free = batch,"),
+    Mutant(
+        _SETTLING,
+        "another size after a kill",
+        "if (checkpoint := agreed_checkpoint(checkpoints)) is not None:",
+        "if False:",
+    ),
+    Mutant(_NF4, "repacked for good", "part.support_avx512bf16_for_cpu = False", "pass"),
+    Mutant(_NF4, "levels of fp4", 'bnb_4bit_quant_type="nf4"', 'bnb_4bit_quant_type="fp4"'),
+    Mutant(_NF4, "scales of 32 bits", "bnb_4bit_use_double_quant=True", "bnb_4bit_use_double_quant=False"),
+    Mutant(_NF4, "still called quantised", "plain.is_loaded_in_4bit = False", "pass"),
+    Mutant(_NF4, "the head in 4 bits too", "if part is head:", "if False:"),
+    Mutant(_EXPORTED, "merged into 4 bits", "if manifest.llm.quantization is None:", "if True:"),
 ]
 
 _ASKED_OUTSIDE = [
@@ -1346,6 +1396,8 @@ _EXPORTING = [
     Mutant(_PIECES_OF_PROMPTS, "the chat's end left out", "end + cutter.after", "end"),
     Mutant(_PIECES_OF_PROMPTS, "always template 0", "writer.templates[template], words", "writer.templates[0], words"),
     Mutant(_MERGING, "LoRA not merged", "            layer.merge(safe_merge=True)", "            pass"),
+    Mutant(_ARTIFACTS, "never merged", 'if manifest.llm.dtype == "float32"', 'if manifest.llm.dtype == "float16"'),
+    Mutant(_ARTIFACTS, "merged in bfloat16", 'if manifest.llm.dtype == "float32" and', "if"),
     Mutant(_EXPORT, "gates and sums replace words", "float(manifest.fusion.kind in ADDITIVE)", "0.0"),
     Mutant(
         _EXPORT,

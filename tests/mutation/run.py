@@ -52,14 +52,21 @@ TESTS = {  # the fast tests that must notice a change in a file or room
         "tests/finetuning",
         "tests/objectives/test_variants.py",
     ],
+    "llara_core/finetuning/agreeing.py": [
+        "tests/finetuning/test_two_processes.py::test_two_processes_train_as_one[fsdp-mixed]"
+    ],
     "llara_core/finetuning": ["tests/finetuning"],
     "llara_core/planning/shapes.py": ["tests/planning/test_shapes.py"],
     "llara_core/planning/trained.py": ["tests/planning/test_trained.py"],
-    "llara_core/planning/activations.py": ["tests/planning/test_activations.py"],
-    "llara_core/planning/memory.py": ["tests/planning/test_memory.py"],
+    "llara_core/planning/activations.py": ["tests/planning/test_activations.py", "tests/planning/test_quantised.py"],
+    "llara_core/planning/memory.py": ["tests/planning/test_memory.py", "tests/planning/test_quantised.py"],
     "llara_core/planning/workload.py": ["tests/planning/test_counting.py"],
     "llara_core/planning/counting.py": ["tests/planning/test_counting.py"],
     "llara_core/planning/advice.py": ["tests/planning/test_advice.py"],
+    "llara_core/planning/quantised.py": ["tests/planning/test_quantised.py"],
+    "llara_core/planning/micro_batch.py": ["tests/planning/test_micro_batch.py"],
+    "stages/micro_batches.py": ["tests/stages/test_micro_batches.py"],
+    "llara_core/hybrid/nf4.py": ["tests/hybrid/test_nf4.py"],
     "llara_core/hybrid/projector.py": [
         "tests/hybrid",
         "tests/objectives/test_gradients.py",
@@ -67,6 +74,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     ],
     "llara_core/hybrid/model.py": ["tests/hybrid", "tests/objectives/test_gradients.py"],
     "llara_core/hybrid/adapter.py": ["tests/hybrid", "tests/objectives/test_variants.py"],
+    "llara_core/hybrid/division.py": ["tests/hybrid/test_division.py"],
     "llara_core/hybrid/questions.py": ["tests/hybrid/test_questions.py", "tests/recommending/test_whole.py"],
     "llara_core/hybrid": ["tests/hybrid"],
     "llara_core/objectives/catalogue.py": [

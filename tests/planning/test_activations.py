@@ -7,10 +7,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from llara_core.hybrid.adapter import attach_lora
+from llara_core.hybrid.nf4 import quantise
 from llara_core.params.params import Params
 from llara_core.params.sections import Lora
 from llara_core.planning.activations import Numbers, kept_bytes, layer_token_bytes, numbers
 from llara_core.planning.shapes import FAMILIES, Shape
+from tests.conftest import needs_bitsandbytes
 from tests.planning.conftest import Choose
 
 ROWS, WIDTH, RANK = 2, 48, 4
@@ -33,7 +35,13 @@ def _attention(kind: str) -> str:
 
 
 def _kept(
-    params: Params, kind: str, layers: int, ways: tuple[str, str, float], targets: object, checkpoint: bool
+    params: Params,
+    kind: str,
+    layers: int,
+    ways: tuple[str, str, float],
+    targets: object,
+    checkpoint: bool,
+    small: bool = False,
 ) -> int:
     """Bytes of all storages but weights that autograd saves in a forward pass, each counted once."""
     dtype, precision, dropout = ways
@@ -42,6 +50,9 @@ def _kept(
         AutoConfig.for_model(kind, num_hidden_layers=layers, **SIZES), attn_implementation=_attention(kind)
     )
     model = model.to(getattr(torch, dtype)).requires_grad_(requires_grad=False)
+    if small:
+        quantise(model)
+        model.to("cpu")
     lora = Lora(rank=RANK, alpha=8, dropout=dropout, targets=targets)
     llm = attach_lora(model, lora, params.selected_llm).get_base_model().train()
     if checkpoint:
@@ -61,7 +72,9 @@ def _kept(
     return sum(tensor.untyped_storage().nbytes() for tensor in held.values())
 
 
-def _planned(kind: str, layers: int, ways: tuple[str, str, float], targets: object, checkpoint: bool) -> int:
+def _planned(
+    kind: str, layers: int, ways: tuple[str, str, float], targets: object, checkpoint: bool, small: bool = False
+) -> int:
     dtype, precision, dropout = ways
     shape = Shape.of(AutoConfig.for_model(kind, num_hidden_layers=layers, **SIZES).to_dict(), kind)
     names = tuple(shape.linears) if isinstance(targets, str) else tuple(targets)  # type: ignore[arg-type]
@@ -73,6 +86,7 @@ def _planned(kind: str, layers: int, ways: tuple[str, str, float], targets: obje
         dropout > 0,
         mask=4,
         eager=_attention(kind) == "eager",
+        quantised=small,
     )
     return kept_bytes(shape, kept, ROWS, WIDTH, checkpointing=checkpoint)
 
@@ -86,6 +100,14 @@ def test_a_layer_keeps_what_the_formula_says_to_the_byte(params: Params, ways: t
     planned = [_planned("llama", layers, ways, "all-linear", checkpoint=False) for layers in (1, 2)]
     assert planned[1] - planned[0] == kept[1] - kept[0]
     assert planned[1] == pytest.approx(kept[1], rel=0.02)  # outside the layers: cosines, and norms' odd bytes
+
+
+@needs_bitsandbytes
+@pytest.mark.parametrize("ways", WAYS, ids=str)
+def test_beside_maps_of_4_bits_too(params: Params, ways: tuple[str, str, float]) -> None:
+    kept = [_kept(params, "llama", layers, ways, "all-linear", checkpoint=False, small=True) for layers in (1, 2)]
+    planned = [_planned("llama", layers, ways, "all-linear", checkpoint=False, small=True) for layers in (1, 2)]
+    assert planned[1] - planned[0] == kept[1] - kept[0]
 
 
 @pytest.mark.parametrize("kind", sorted(set(FAMILIES) - {"llama"}))

@@ -50,6 +50,7 @@ def test_each_change_gives_what_the_plan_of_it_says(choose: Choose, tmp_path: Pa
     assert named == {
         "objectives.answer.micro_batch_size",
         "train.gradient_checkpointing",
+        "llms.llama-2-7b.quantization",
         "lora.rank",
     }  # neither a shorter history, which Caser couldn't read, nor bfloat16, which it is
     for change in advice.alone:
@@ -72,10 +73,10 @@ def test_changes_are_joined_until_it_fits(choose: Choose, tmp_path: Path) -> Non
 
 def test_layers_and_chunks_are_offered_where_an_objective_has_them(choose: Choose) -> None:
     params, llm, work = _seven_billion(choose, "stream", objectives__stream__layers=None)
-    advice = advise(params, llm, work, "cuda", room=10 * GIB)
+    advice = advise(params, llm, work, "cuda", room=4 * GIB)
     assert advice.together is not None
     names = [change.overrides[0] for change in advice.together]
-    assert names[-1] == "objectives.stream.layers=16"
+    assert names[-2:] == ["llms.llama-2-7b.quantization=nf4", "objectives.stream.layers=16"]
     offered = {change.overrides[0] for change in advice.alone}
     assert {
         "objectives.stream.layers=16",
@@ -97,7 +98,38 @@ def test_float32_becomes_bfloat16_as_a_pair(choose: Choose) -> None:
 
 def test_where_nothing_suffices_it_says_so(choose: Choose) -> None:
     params, llm, work = _seven_billion(choose, "answer")
-    assert advise(params, llm, work, "cuda", room=12 * GIB).together is None
+    assert advise(params, llm, work, "cuda", room=4 * GIB).together is None
+
+
+def test_a_base_model_of_4_bits_comes_last_of_what_keeps_its_layers(choose: Choose, tmp_path: Path) -> None:
+    params, llm, work = _seven_billion(choose, "answer")
+    advice = advise(params, llm, work, "cuda", room=12 * GIB)
+    assert advice.together is not None
+    assert [change.overrides for change in advice.together] == [
+        ("objectives.answer.micro_batch_size=1",),
+        ("train.gradient_checkpointing=true",),
+        ("llms.llama-2-7b.quantization=nf4",),
+    ]
+    applied = _apply(tuple(text for change in advice.together for text in change.overrides), params, tmp_path)
+    assert applied.selected_llm.quantization == "nf4"
+    assert not [change for change in advise(applied, llm, work, "cuda", room=GIB).alone if "nf4" in str(change)]
+
+
+def test_an_entry_that_says_nothing_of_4_bits_gets_the_line(choose: Choose, tmp_path: Path) -> None:
+    params, llm, work = _seven_billion(choose, "answer")
+    entry = params.selected_llm.model_dump(exclude={"quantization"})
+    silent = params.model_copy(update={"llms": {"llama-2-7b": type(params.selected_llm).model_validate(entry)}})
+    offered = [change.overrides for change in advise(silent, llm, work, "cuda", room=GIB).alone]
+    assert ("+llms.llama-2-7b.quantization=nf4",) in offered
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text()
+    path.write_text(text.replace("    dtype: bfloat16\n    quantization: null\n", "    dtype: bfloat16\n"))
+    applied = override(path, ["llm.name=llama-2-7b", "+llms.llama-2-7b.quantization=nf4"], "test")[1]
+    assert applied.selected_llm.quantization == "nf4"
+    packaged = choose("answer")
+    small = find_llm(packaged.selected_llm)
+    lengths = plan_workload(packaged, CATALOGUE, LENGTHS)
+    assert not [change for change in advise(packaged, small, lengths, "cpu", room=1).alone if "nf4" in str(change)]
 
 
 @pytest.mark.parametrize("objective", ["stream", "choice"])

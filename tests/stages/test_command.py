@@ -57,6 +57,26 @@ def test_a_stage_that_failed_ends_at_once(
     assert capsys.readouterr().err == ("error: too few users\n" if fails else "")
 
 
+def test_of_several_stages_the_first_to_fail_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second has lost the first within an operation of both, or fails of the same cause."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    heard = iter([True, False, False])
+    monkeypatch.setattr("llara_core.runtime.program.is_first_to_fail", lambda: next(heard))
+
+    def stage() -> None:
+        raise errors.pop(0)
+
+    errors = [DataError("too few users"), DataError("too few users"), RuntimeError("Connection closed by peer")]
+    for _ in range(3):
+        with pytest.raises(SystemExit) as ended:
+            run(stage)
+        assert ended.value.code == 1
+    assert capsys.readouterr().err == "\nerror: too few users\n"
+
+
 def test_a_stage_prints_what_the_terminal_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))

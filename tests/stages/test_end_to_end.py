@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ruamel.yaml import YAML
+from safetensors.torch import load_file
 
 from llara_core.runtime.files import sha256_of
 from tests.conftest import ROOT
-from tests.processes import run_two_processes
+from tests.processes import launch, run_two_processes
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".llara", "data", "tmp", "cache", "metrics", "dvc.lock", "*_cache")
@@ -193,6 +195,24 @@ def test_two_processes_evaluate_as_one(repository: Path, tmp_path: Path) -> None
     run_two_processes(["-m", "stages.evaluate"], repository, LLARA_CHECKPOINT_DIR=str(tmp_path))
     assert _results(repository) == before
     assert not list(tmp_path.glob("evaluate/*/*.parquet"))
+
+
+@pytest.mark.usefixtures("reproduced")
+def test_two_processes_that_divide_the_language_model_tune_it_as_one(repository: Path, tmp_path: Path) -> None:
+    """The adapter is whole, written once, and leaves no checkpoint."""
+    folder = tmp_path / "divided"
+    shutil.copytree(repository, folder, ignore=shutil.ignore_patterns(".git", ".dvc", ".llara"))
+    shutil.rmtree(folder / "data/adapter")
+    result = launch("fsdp", ["-m", "stages.finetune"], folder, LLARA_CHECKPOINT_DIR=tmp_path / "checkpoints")
+    assert result.returncode == 0, result.stderr
+    alone, together = (checkout / "data/adapter" for checkout in (repository, folder))
+    assert sorted(path.name for path in together.iterdir()) == sorted(path.name for path in alone.iterdir())
+    for path in alone.glob("*.safetensors"):
+        weights, expected = load_file(together / path.name), load_file(path)
+        assert weights.keys() == expected.keys()
+        assert all(torch.allclose(weights[name], weight, atol=1e-4) for name, weight in expected.items()), path.name
+    assert (together / "llara.json").read_bytes() == (alone / "llara.json").read_bytes()
+    assert not list(tmp_path.glob("checkpoints/*/*/step-*"))
 
 
 @pytest.mark.usefixtures("reproduced")

@@ -242,7 +242,7 @@ def test_files_that_no_experiment_would_see_are_refused(repository: Repository) 
 
 def test_files_of_the_user_s_own_must_be_where_every_checkout_finds_them(repository: Repository) -> None:
     """A path that leads on from the checkout leads nowhere from a run's own, unless git brings the files along."""
-    entry = "llms.own={source: folder, path: models/own, dtype: float32}"
+    entry = "llms.own={source: folder, path: models/own, dtype: float32, attention: sdpa}"
     suites = SUITES.replace("everywhere: []", f"everywhere: ['+{entry}', llm.name=own]", 1)
     (repository.folder / "experiments.yaml").write_text(suites)
     (repository.folder / "models" / "own").mkdir(parents=True)

@@ -182,7 +182,7 @@ def test_metrics_are_not_cached_and_movielens_is_never_pushed() -> None:
         if name == "prepare_plots":
             assert "metrics" not in stage
             continue
-        files = [name, f"{name}_timing"] if name in ("pretrain", "evaluate") else [name]
+        files = [name, f"{name}_timing"] if name in ("pretrain", "finetune", "evaluate") else [name]
         assert stage["metrics"] == [{f"metrics/{file}.json": {"cache": False}} for file in files]
     kept = {"fetch": "raw", "preprocess": "processed", "candidates": "candidates", "evaluate": "predictions"}
     for name, out in kept.items():

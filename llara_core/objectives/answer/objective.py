@@ -42,7 +42,7 @@ class AnswerObjective(Objective[AnsweredPrompt]):
     def validate(self) -> float:
         """Mean log-likelihood per answer token (nats), asked as the last steps of training are."""
         with autocast(self._precision):
-            return -answer_loss(self.model, self._questions, self._filler_id, self.recipe.micro_batch_size)
+            return -answer_loss(self.model, self._questions, self._filler_id, self.recipe.rows)
 
 
 def validation_questions(sources: Sources, n_questions: int, mode: Mode) -> list[AnsweredPrompt]:

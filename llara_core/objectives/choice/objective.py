@@ -95,8 +95,8 @@ class ChoiceObjective(Objective[ChoicePrompt]):
 
     def _read(self, prompts: Sequence[ChoicePrompt]) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor]]:
         """Yield batches of prompts with the language model's states at their ends [B, H] and candidates [B, C, H]."""
-        for start in range(0, len(prompts), self.recipe.micro_batch_size):
-            batch = self.collate(prompts[start : start + self.recipe.micro_batch_size])
+        for start in range(0, len(prompts), self.recipe.rows):
+            batch = self.collate(prompts[start : start + self.recipe.rows])
             batch = to_device(batch, self.model.hybrid.device)
             names = ("input_ids", "slot_mask", "slot_items", "ends", "places")
             with autocast(self._precision):

@@ -200,8 +200,8 @@ class StreamObjective(Objective[EncodedChunk]):
 
     def _read(self, chunks: Sequence[Chunk], mode: Mode) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield batches of chunks, in order, read in one mode, with the states [P, H] where an item is asked for."""
-        for start in range(0, len(chunks), self.recipe.micro_batch_size):
-            part = chunks[start : start + self.recipe.micro_batch_size]
+        for start in range(0, len(chunks), self.recipe.rows):
+            part = chunks[start : start + self.recipe.rows]
             whole = [ShownChunk(chunk, chunk.places) for chunk in part]
             batch = self._stack([encode_chunk(self._item_ids, shown, self._encoder, mode, step=0) for shown in whole])
             batch = to_device(batch, self.model.hybrid.device)
