@@ -21,6 +21,7 @@ _PATIENCE = "llara_core/outside_judge/patience.py"
 _STORE = "llara_core/outside_judge/store.py"
 _ENDPOINT = "llara_core/outside_judge/endpoint.py"
 _REPLIES = "llara_core/outside_judge/replies.py"
+_REPLY_BOUNDS = "llara_core/outside_judge/bounds.py"
 _LISTS_ASKED = "llara_core/outside_judge/lists.py"
 _SETTINGS = "llara_core/outside_judge/settings.py"
 _OUTSIDE = "llara_core/outside_judge/judging.py"
@@ -1128,11 +1129,21 @@ _ASKED_OUTSIDE = [
     Mutant(_ENDPOINT, "the client asks again unseen", "max_retries=0", "max_retries=2"),
     Mutant(_ENDPOINT, "short words are taken for the key", "if len(self._key) >= _SHORTEST_SECRET else text", ""),
     Mutant(_ENDPOINT, "milliseconds are seconds", '("retry-after-ms", 1e-3)', '("retry-after-ms", 1.0)'),
-    Mutant(_ENDPOINT, "drops are waited for", "if time.monotonic() > end:", "if False:"),
+    Mutant(_REPLY_BOUNDS, "drops are waited for", "if time.monotonic() > self._end:", "if False:"),
+    Mutant(_REPLY_BOUNDS, "a body without end", "require_short(size, self._n_bytes)", "pass"),
+    Mutant(_ENDPOINT, "a body without end once unpacked", "require_short(len(body), MOST_BYTES)", "pass"),
+    Mutant(_ENDPOINT, "the key through a proxy", "trust_env=not is_plain", "trust_env=True"),
+    Mutant(
+        _ENDPOINT, "a part of the key", "one_line(self.hide(_message(error)))", "self.hide(one_line(_message(error)))"
+    ),
+    Mutant(
+        _REPLIES, "a part of the key in a body", 'hide(body.decode(errors="replace"))', 'body.decode(errors="replace")'
+    ),
     Mutant(
         _REPLIES, "the key in an answer", "answer=hide(first.message.content or", "answer=(first.message.content or"
     ),
-    Mutant(_REPLIES, "cut answers are whole", "return self.finish != LENGTH", "return True"),
+    Mutant(_REPLIES, "cut answers are whole", "return self.finish not in CUT", "return True"),
+    Mutant(_REPLIES, "OpenAI's word alone for a cut answer", '("length", "model_length")', '("length",)'),
     Mutant(
         _LISTS_ASKED,
         "a user's draws together",
