@@ -21,6 +21,7 @@ _PATIENCE = "llara_core/outside_judge/patience.py"
 _STORE = "llara_core/outside_judge/store.py"
 _ENDPOINT = "llara_core/outside_judge/endpoint.py"
 _REPLIES = "llara_core/outside_judge/replies.py"
+_WRITING = "llara_core/runtime/files.py"
 _REPLY_BOUNDS = "llara_core/outside_judge/bounds.py"
 _LISTS_ASKED = "llara_core/outside_judge/lists.py"
 _SETTINGS = "llara_core/outside_judge/settings.py"
@@ -147,6 +148,7 @@ _LICENCES = "llara_core/datasets/licences.py"
 _THREAD = "llara/serving/model_thread.py"
 _QUESTION = "llara/serving/reading.py"
 _BOUNDS = "llara/serving/limits.py"
+_SERVER = "llara/serving/server.py"
 _SENT = "llara/serving/schema.py"
 _EXPERIMENTS = "stages/experiments.py"
 _CHECKOUTS = "stages/checkouts.py"
@@ -881,6 +883,8 @@ _RUNNING = [
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
     Mutant(_COMPUTE, "half an hour's patience", ", timeout=_PATIENCE", ""),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
+    Mutant(_PROGRAM, "output written too late to tell", "            sys.stdout.flush()", "            pass"),
+    Mutant(_PROGRAM, "output that stays in the way", "os.dup2(nowhere, sys.stdout.fileno())", "pass"),
     Mutant(_PROGRAM, "leave only after a failure", "if not ended.code:", "if ended.code:"),
     Mutant(_PROGRAM, "only what the terminal can", "    _speak_any_encoding()\n    try", "    try"),
     Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),
@@ -1129,6 +1133,17 @@ _ASKED_OUTSIDE = [
     Mutant(_ENDPOINT, "the client asks again unseen", "max_retries=0", "max_retries=2"),
     Mutant(_ENDPOINT, "short words are taken for the key", "if len(self._key) >= _SHORTEST_SECRET else text", ""),
     Mutant(_ENDPOINT, "milliseconds are seconds", '("retry-after-ms", 1e-3)', '("retry-after-ms", 1.0)'),
+    Mutant(_WRITING, "others' temporaries removed", r"[a-z0-9_]{{8}}", ".*"),
+    Mutant(_WRITING, "the old folder lost", "                old.rename(path)", "                pass"),
+    Mutant(
+        _COUNTING,
+        "a damaged file of lists",
+        "except (pa.ArrowException, OSError) as error:",
+        "except KeyError as error:",
+    ),
+    Mutant(_DESTINATION, "links lost", "path.is_symlink() or not path.is_file()", "path.is_dir()"),
+    Mutant(_FOLDER, "files of others lost", ".as_posix()) not in written", ".as_posix()) in ()"),
+    Mutant(_FOLDER, "links of others lost", "path.is_symlink() or not path.is_dir()", "path.is_file()"),
     Mutant(_REPLY_BOUNDS, "drops are waited for", "if time.monotonic() > self._end:", "if False:"),
     Mutant(_REPLY_BOUNDS, "a body without end", "require_short(size, self._n_bytes)", "pass"),
     Mutant(_ENDPOINT, "a body without end once unpacked", "require_short(len(body), MOST_BYTES)", "pass"),
@@ -1417,6 +1432,8 @@ _SERVING = [
     Mutant(_QUESTION, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
     Mutant(_BOUNDS, "only declared lengths limited", " if size <= self._n_bytes else None", ""),
     Mutant(_BOUNDS, "requests not counted", "self._limiter.hit(", "self._limiter.test("),
+    Mutant(_BOUNDS, "any name of a server", 'self._names & {"*", name}', "self._names"),
+    Mutant(_SERVER, "names on loopback of 127.0.0.1 alone", ".is_loopback", ' == ip_address("127.0.0.1")'),
     Mutant(_SENT, "control characters taken", 'if unicodedata.category(char)[0] == "C" or', "if"),
 ]
 
