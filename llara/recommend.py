@@ -74,6 +74,8 @@ def _check_usage(
     if (histories is None) != (out is None):
         raise typer.BadParameter("--histories and --out belong together: one names the input, the other the output")
     if histories is not None:
+        if out is not None and (out.is_dir() or out.resolve() == histories.resolve()):
+            raise RequestError(f"--out must be a file, and another one than --histories, got {out}")
         if titles or user is not None or candidates is not None:
             raise typer.BadParameter(
                 "--histories brings its own titles and candidates; leave TITLE, --user, --candidates"

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import FileResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
-from llara.serving.limits import BodyLimit, Limits, RateLimit, SafeHeaders
+from llara.serving.limits import BodyLimit, Limits, OwnNames, RateLimit, SafeHeaders
 from llara.serving.model_thread import ModelThread
 from llara.serving.reading import read_question
 from llara.serving.refusals import SlowError
@@ -61,7 +60,7 @@ def build_app(model: ModelThread, limits: Limits, hosts: list[str]) -> FastAPI:
     _add_page(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit, per_minute=limits.rate)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    app.add_middleware(OwnNames, names=hosts)
     app.add_middleware(SafeHeaders)
     return app
 

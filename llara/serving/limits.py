@@ -1,6 +1,8 @@
 """What a client may send: how much, how fast, how often; and what a browser may do with the page."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from time import time
@@ -16,6 +18,7 @@ from llara.serving.refusing import refusal
 MAX_BODY = 256 * 1024  # bytes: the longest history and candidates that the schema allows, in a language of 3 bytes each
 _DRAINED = 16 * 1024 * 1024  # bytes read on beyond that, so that a client that is still sending hears why
 _BODY_SECONDS = 20.0
+_PORT = re.compile(r":\d*$")
 _HEADERS = {
     # All is in the package: a page that was led to load or run anything else would not.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -59,6 +62,22 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+class OwnNames:
+    """Answers 400 where the server is called by another name than its own."""
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        """Take what answers, and its names; `*`: any."""
+        self._app, self._names = app, {name.lower() for name in names}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        name = _PORT.sub("", Headers(scope=scope).get("host", "")).lower()
+        if self._names & {"*", name}:
+            await self._app(scope, receive, send)
+        else:
+            await refusal(400, "RequestError", "this server has other names than the one of Host")(scope, receive, send)
 
 
 class RateLimit:

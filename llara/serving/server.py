@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from ipaddress import ip_address
 
 import uvicorn
 from fastapi import FastAPI
@@ -45,10 +46,12 @@ def serve_until_stopped(
         server = uvicorn.Server(configuration(build_app(model, limits, hosts_of(bound, host))))
 
         def loaded() -> None:
-            if model.error is None:
-                announce(url)
-            else:
-                server.should_exit = True
+            try:
+                if model.error is None:
+                    announce(url)
+            except OSError as error:  # stdout is full, or nobody reads it any more
+                model.error = error
+            server.should_exit = model.error is not None
 
         signal.signal(signal.SIGTERM, _end_well)  # uvicorn hands the signal on when it has stopped
         model.start(loaded)
@@ -107,7 +110,7 @@ def name_of(bound: socket.socket) -> str:
 
 def hosts_of(bound: socket.socket, host: str) -> list[str]:
     """Names by which a server may be called: its own on the loopback address, or any."""
-    return [*_LOOPBACK, host] if name_of(bound) in _LOOPBACK else ["*"]
+    return [*_LOOPBACK, name_of(bound), host] if ip_address(bound.getsockname()[0]).is_loopback else ["*"]
 
 
 def configuration(app: FastAPI) -> uvicorn.Config:

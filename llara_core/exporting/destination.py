@@ -30,8 +30,8 @@ def check_destination(folder: Path, *, force: bool) -> None:
         raise ArtifactError(f"{folder}: must not be there yet, and is no export that --force could replace")
     if not force:
         raise ArtifactError(f"{folder}: must not be there yet; --force replaces this earlier export")
-    if subfolders := sorted(path.name for path in folder.iterdir() if path.is_dir()):
-        raise ArtifactError(f"{folder / subfolders[0]}: must not be there, for no export wrote it; move it away")
+    if others := sorted(path.name for path in folder.iterdir() if path.is_symlink() or not path.is_file()):
+        raise ArtifactError(f"{folder / others[0]}: must not be there, for no export wrote it; move it away")
     require_seal(folder, "move away what is yours, or choose another folder")
 
 

@@ -6,7 +6,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from llara_core.errors import EndpointError
-from llara_core.outside_judge.replies import CONTENT_FILTER, MOST_BYTES, Reply, UnusableReply, one_line, read_reply
+from llara_core.outside_judge.replies import (
+    CONTENT_FILTER,
+    MOST_BYTES,
+    Reply,
+    UnusableReply,
+    one_line,
+    read_reply,
+    require_short,
+)
 from llara_core.outside_judge.settings import LimitField, Settings
 
 if TYPE_CHECKING:
@@ -54,10 +62,16 @@ class Endpoint:
         try:
             import httpx2
             import openai
+
+            from llara_core.outside_judge.bounds import Bounds
         except ImportError as error:
             raise EndpointError(_INSTALL) from error
         self._httpx, self._openai = httpx2, openai
-        transport = openai.DefaultHttpxClient(follow_redirects=False)
+        # Without encryption it goes to a machine nearby, and so past a proxy that the environment names.
+        is_plain = settings.base_url.startswith("http:")
+        bounds = Bounds(timeout, MOST_BYTES)
+        hooks: Any = {"request": [bounds.begin], "response": [bounds.bound]}
+        transport = openai.DefaultHttpxClient(follow_redirects=False, trust_env=not is_plain, event_hooks=hooks)
         # Asking again is `ask_patiently`'s: the client's own would neither count requests nor mend what was cut.
         self._client: OpenAI = openai.OpenAI(
             api_key=self._key, base_url=settings.base_url, timeout=timeout, max_retries=0, http_client=transport
@@ -69,7 +83,7 @@ class Endpoint:
         self._client.close()
 
     def hide(self, text: str) -> str:
-        """Take the key out of a text."""
+        """Take the key out of a text: before it is shortened, for of a key that is cut a part would be left."""
         return text.replace(self._key, "…") if len(self._key) >= _SHORTEST_SECRET else text
 
     def ask(self, prompt: str) -> Reply:
@@ -92,16 +106,15 @@ class Endpoint:
             raise Unanswered(f"no reply within {self._timeout:g} s", may_help=True) from None
         except openai.APIConnectionError as error:
             reached = not isinstance(error.__cause__, httpx.ConnectError)
-            words = self.hide(one_line(str(error.__cause__ or error)))
+            words = one_line(self.hide(str(error.__cause__ or error)))
             how = "the connection broke" if reached else f"{self._settings.base_url} can't be reached"
             raise Unanswered(f"{how}: {words}", may_help=True, may_cost=reached) from None
         except httpx.HTTPError as error:
-            raise Unanswered(f"the reply was cut: {self.hide(one_line(str(error)))}", may_help=True) from None
+            raise Unanswered(f"the reply was cut: {one_line(self.hide(str(error)))}", may_help=True) from None
 
     def _send(self, prompt: str) -> tuple[bytes, str]:
-        """Return the body of the reply and its type; reads no more, and no longer, than a reply may be."""
+        """Return the body of the reply and its type."""
         settings: Any = self._settings
-        end = time.monotonic() + self._timeout
         limit: dict[str, Any] = {self._limit_field: settings.reply_tokens}
         with self._client.chat.completions.with_streaming_response.create(
             model=settings.model, messages=settings.messages(prompt), temperature=settings.temperature, **limit
@@ -109,16 +122,13 @@ class Endpoint:
             body = bytearray()
             for block in response.iter_bytes():
                 body += block
-                if len(body) > MOST_BYTES:
-                    raise UnusableReply(f"a reply must have at most {MOST_BYTES} bytes, got more")
-                if time.monotonic() > end:  # the client's own limit is of each wait for a block
-                    raise self._httpx.ReadTimeout("a reply in drops")
+                require_short(len(body), MOST_BYTES)  # unpacked too
             return bytes(body), response.headers.get("content-type", "")
 
     def _refused(self, error: "APIStatusError") -> Unanswered:
         """Say what a status means."""
         status, code = error.status_code, error.code or error.type
-        words = f"HTTP {status}: {self.hide(one_line(_message(error)))}"
+        words = f"HTTP {status}: {one_line(self.hide(_message(error)))}"
         if status in (401, 403):
             words = f"the endpoint refuses the key in ${self._key_name} ({words})"
         elif status == 404:

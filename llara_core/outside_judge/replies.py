@@ -8,7 +8,8 @@ from llara_core.params.base import Section
 
 MOST_BYTES = 1 << 20
 """Of a reply: a title is a few dozen; a reasoning model's may have thousands of tokens beside it."""
-LENGTH, CONTENT_FILTER = "length", "content_filter"
+CUT, CONTENT_FILTER = ("length", "model_length"), "content_filter"
+"""Reasons of ending; Mistral has a second one for an answer that came to a limit."""
 _SHOWN = 200
 
 
@@ -38,11 +39,21 @@ class Reply(Section):
     @property
     def is_whole(self) -> bool:
         """Whether the answer came to its end, instead of to the limit."""
-        return self.finish != LENGTH
+        return self.finish not in CUT
 
 
 class UnusableReply(ValueError):  # noqa: N818 — it is what the endpoint sent
     """A reply that is no answer; the message says what it is instead."""
+
+
+def require_short(size: int, n_bytes: int) -> None:
+    """Refuse a reply of more bytes.
+
+    Raises:
+        UnusableReply: naming the limit.
+    """
+    if size > n_bytes:
+        raise UnusableReply(f"a reply must have at most {n_bytes} bytes, got more")
 
 
 class _Lenient(BaseModel):
@@ -84,7 +95,7 @@ def read_reply(body: bytes, content_type: str, hide: Callable[[str], str]) -> Re
     try:
         found = _Completion.model_validate_json(body)
     except ValidationError as error:
-        raise UnusableReply(hide(_describe(error, body, content_type))) from None
+        raise UnusableReply(_describe(error, hide(body.decode(errors="replace")), hide(content_type))) from None
     first, usage = found.choices[0], found.usage
     return Reply(
         answer=hide(first.message.content or first.message.refusal or ""),
@@ -102,10 +113,10 @@ def one_line(text: str) -> str:
     return short if len(short) <= _SHOWN else short[: _SHOWN - 1] + "…"
 
 
-def _describe(error: ValidationError, body: bytes, content_type: str) -> str:
+def _describe(error: ValidationError, body: str, content_type: str) -> str:
     """Say what was expected and what came."""
     problem = error.errors(include_url=False, include_context=False)[0]
-    beginning = one_line(body[: 4 * _SHOWN].decode(errors="replace")) or "nothing"
+    beginning = one_line(body[: 4 * _SHOWN]) or "nothing"
     if problem["type"] == "json_invalid":
         return f"a reply must be a chat completion in JSON, got {one_line(content_type) or 'no type'}: {beginning}"
     place = ".".join(str(part) for part in problem["loc"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llara_core.errors import DataError
+from llara_core.errors import ArtifactError, DataError
 from llara_core.params.objectives import Stream
 from llara_core.params.params import Params
 from llara_core.params.sections import FolderLlm
@@ -108,9 +108,13 @@ def _counted(
 
 
 def _rows(path: Path) -> int:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(path).num_rows) if path.is_file() else 0
+    try:
+        return int(pq.read_metadata(path).num_rows) if path.is_file() else 0
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
 
 
 def _mean_characters(items: Items, sequences: Sequences) -> float:

@@ -1,5 +1,6 @@
 """The report's folder: written whole or not at all, and never in place of what somebody else has put there."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from llara_core.reporting.latex import booktabs
 from llara_core.reporting.page import GENERATOR, Contents, csv_files, metadata, render
 from llara_core.runtime.files import atomic_directory, write_json
 
-_PAGE = "index.html"
+_PAGE, _ABOUT, _FILES = "index.html", "report.json", "files"
 
 
 def require_own_folder(folder: Path) -> None:
@@ -26,6 +27,18 @@ def require_own_folder(folder: Path) -> None:
             f"{folder}: must be a folder that this command has written, or none, got something else; remove it, or "
             f"choose another by --out"
         )
+    written = {_ABOUT, *_written(folder / _ABOUT)}
+    there = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    if others := sorted(name for path in there if (name := path.relative_to(folder).as_posix()) not in written):
+        raise ArtifactError(f"{folder / others[0]}: must not be there, for no report wrote it; move it away")
+
+
+def _written(about: Path) -> list[str]:
+    """Names of the files that a report lists as its own."""
+    try:
+        return list(map(str, json.loads(about.read_text(encoding="utf-8"))[_FILES]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def write_report(folder: Path, contents: Contents, *, pictures: bool, latex: bool) -> list[Path]:
@@ -46,7 +59,7 @@ def write_report(folder: Path, contents: Contents, *, pictures: bool, latex: boo
         for name, content in files.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).write_bytes(content)
-        write_json(temporary / "report.json", metadata(contents))
+        write_json(temporary / _ABOUT, {**metadata(contents), _FILES: sorted(files)})
     return [folder / name for name in files]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -50,21 +51,29 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder that replaces `path` when the block succeeds and vanishes when it fails."""
     _make_room(path)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    temporary, aside = (
+        Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)) for _ in range(2)
+    )
     try:
         yield temporary
         temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
+        old = path.rename(aside / path.name) if path.exists() else None
+        try:
+            temporary.rename(path)
+        except OSError:
+            if old is not None:
+                old.rename(path)
+            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _make_room(path: Path) -> None:
     """Make the parent folder, and remove what a killed process left there; DVC lets one process at a time write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.tmp")  # mkdtemp's; `.name.more.….tmp` is another's
+    for leftover in [entry for entry in path.parent.iterdir() if ours.fullmatch(entry.name)]:
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:

@@ -3,8 +3,10 @@
 import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from safetensors import SafetensorError
 
@@ -31,7 +33,7 @@ def run_program(program: Callable[[], object], report: Report = lambda _: None) 
     _speak_any_encoding()
     try:
         take_over_division()
-        program()
+        _run_and_flush(program)
     except SystemExit as ended:
         if not ended.code:
             _leave_other_processes()
@@ -40,15 +42,37 @@ def run_program(program: Callable[[], object], report: Report = lambda _: None) 
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, BrokenPipeError):  # whoever read has had enough
+            _drop_output()
+            sys.exit(1)
         mendable = _mendable(error)
         if not is_first_to_fail():
             sys.exit(1)
         if mendable is None:
             raise
-        report(mendable)
         bar = "\n" if n_processes() > 1 else ""  # another process's progress bar, which nobody ends
         print(f"{bar}error: {mendable}", file=sys.stderr)
+        try:
+            _run_and_flush(partial(report, mendable))
+        except OSError:  # what can't be written may be the report itself
+            _drop_output()
         sys.exit(mendable.exit_code)
+
+
+def _run_and_flush(program: Callable[[], object]) -> None:
+    """Run it, and write what it has printed now, where failing to is told in a line."""
+    try:
+        program()
+    finally:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """Lead stdout nowhere: the interpreter's end would stumble over what it can't write (status 120)."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def print_json(content: Mapping[str, object]) -> None:

@@ -198,6 +198,11 @@ def test_an_earlier_export_is_replaced_by_force_alone(export: Callable[..., Path
     with pytest.raises(ArtifactError, match=r"years: must not be there"):
         export(force=True)
     assert (folder / "years").is_dir()
+    (folder / "years").rmdir()
+    (folder / "years").symlink_to("/mnt/not/there/now")
+    with pytest.raises(ArtifactError, match=r"years: must not be there"):
+        export(force=True)
+    assert (folder / "years").is_symlink()
 
 
 @pytest.mark.parametrize("force", [True, False])
@@ -273,6 +278,6 @@ def test_a_killed_run_leaves_nothing_under_the_name_and_the_next_one_tidies_up(
         export()
     assert not list((tmp_path / "exports").iterdir())
     monkeypatch.undo()
-    (tmp_path / "exports" / ".out.abc.tmp").mkdir()  # by a kill that can't be caught
+    (tmp_path / "exports" / ".out.0a_bcdef.tmp").mkdir()  # by a kill that can't be caught
     export()
     assert [path.name for path in (tmp_path / "exports").iterdir()] == ["out"]

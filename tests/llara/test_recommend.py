@@ -113,6 +113,15 @@ def test_options_that_do_not_fit_are_wrong_usage(run: Run, words: tuple[str, ...
     assert "--histories" in err
 
 
+@pytest.mark.parametrize("out", ["in.parquet", "./data/../in.parquet", "data"])
+def test_the_input_is_not_written_over_and_a_folder_is_no_file(run: Run, root: Path, out: str) -> None:
+    (root / "in.parquet").write_bytes(b"histories")
+    status, _, err = run("--histories", "in.parquet", "--out", out)
+    wanted = Path(out)
+    assert (status, err) == (1, f"error: --out must be a file, and another one than --histories, got {wanted}\n")
+    assert (root / "in.parquet").read_bytes() == b"histories"
+
+
 @pytest.mark.parametrize("words", [(), ("",)])
 def test_an_empty_history(run: Run, words: tuple[str, ...]) -> None:
     status, out, err = run(*words)

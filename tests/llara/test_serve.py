@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,17 @@ def test_without_the_extra_it_says_what_to_install(run: Run, monkeypatch: pytest
     status, _, err = run("--port", "0")
     assert status == 1
     assert err == "error: llara serve needs the package uvicorn: pip install -c constraints.txt -e '.[serve]'\n"
+
+
+def test_a_url_that_can_not_be_told_ends_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "llara", "serve", "--port", "0", "--json"]
+        done = subprocess.run(
+            command, cwd=root, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: writing an artifact: No space left on device"
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])

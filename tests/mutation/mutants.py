@@ -21,6 +21,8 @@ _PATIENCE = "llara_core/outside_judge/patience.py"
 _STORE = "llara_core/outside_judge/store.py"
 _ENDPOINT = "llara_core/outside_judge/endpoint.py"
 _REPLIES = "llara_core/outside_judge/replies.py"
+_WRITING = "llara_core/runtime/files.py"
+_REPLY_BOUNDS = "llara_core/outside_judge/bounds.py"
 _LISTS_ASKED = "llara_core/outside_judge/lists.py"
 _SETTINGS = "llara_core/outside_judge/settings.py"
 _OUTSIDE = "llara_core/outside_judge/judging.py"
@@ -155,6 +157,7 @@ _LICENCES = "llara_core/datasets/licences.py"
 _THREAD = "llara/serving/model_thread.py"
 _QUESTION = "llara/serving/reading.py"
 _BOUNDS = "llara/serving/limits.py"
+_SERVER = "llara/serving/server.py"
 _SENT = "llara/serving/schema.py"
 _EXPERIMENTS = "stages/experiments.py"
 _CHECKOUTS = "stages/checkouts.py"
@@ -907,6 +910,8 @@ _RUNNING = [
     Mutant(_AGREEING, "gradients added up", "(total / distributed.get_world_size())", "total"),
     Mutant(_AGREEING, "a gradient for what nobody used", "        if count:", "        if True:"),
     Mutant(_AGREEING, "each keeps its own gradient", "distributed.all_reduce(joined)", "pass"),
+    Mutant(_PROGRAM, "output written too late to tell", "            sys.stdout.flush()", "            pass"),
+    Mutant(_PROGRAM, "output that stays in the way", "os.dup2(nowhere, sys.stdout.fileno())", "pass"),
     Mutant(_PROGRAM, "leave only after a failure", "if not ended.code:", "if ended.code:"),
     Mutant(_PROGRAM, "only what the terminal can", "    _speak_any_encoding()\n    try", "    try"),
     Mutant(_WHOLE, "no wait before collecting", "    wait_for_all()\n    if not", "    if not"),
@@ -1178,11 +1183,32 @@ _ASKED_OUTSIDE = [
     Mutant(_ENDPOINT, "the client asks again unseen", "max_retries=0", "max_retries=2"),
     Mutant(_ENDPOINT, "short words are taken for the key", "if len(self._key) >= _SHORTEST_SECRET else text", ""),
     Mutant(_ENDPOINT, "milliseconds are seconds", '("retry-after-ms", 1e-3)', '("retry-after-ms", 1.0)'),
-    Mutant(_ENDPOINT, "drops are waited for", "if time.monotonic() > end:", "if False:"),
+    Mutant(_WRITING, "others' temporaries removed", r"[a-z0-9_]{{8}}", ".*"),
+    Mutant(_WRITING, "the old folder lost", "                old.rename(path)", "                pass"),
+    Mutant(
+        _COUNTING,
+        "a damaged file of lists",
+        "except (pa.ArrowException, OSError) as error:",
+        "except KeyError as error:",
+    ),
+    Mutant(_DESTINATION, "links lost", "path.is_symlink() or not path.is_file()", "path.is_dir()"),
+    Mutant(_FOLDER, "files of others lost", ".as_posix()) not in written", ".as_posix()) in ()"),
+    Mutant(_FOLDER, "links of others lost", "path.is_symlink() or not path.is_dir()", "path.is_file()"),
+    Mutant(_REPLY_BOUNDS, "drops are waited for", "if time.monotonic() > self._end:", "if False:"),
+    Mutant(_REPLY_BOUNDS, "a body without end", "require_short(size, self._n_bytes)", "pass"),
+    Mutant(_ENDPOINT, "a body without end once unpacked", "require_short(len(body), MOST_BYTES)", "pass"),
+    Mutant(_ENDPOINT, "the key through a proxy", "trust_env=not is_plain", "trust_env=True"),
+    Mutant(
+        _ENDPOINT, "a part of the key", "one_line(self.hide(_message(error)))", "self.hide(one_line(_message(error)))"
+    ),
+    Mutant(
+        _REPLIES, "a part of the key in a body", 'hide(body.decode(errors="replace"))', 'body.decode(errors="replace")'
+    ),
     Mutant(
         _REPLIES, "the key in an answer", "answer=hide(first.message.content or", "answer=(first.message.content or"
     ),
-    Mutant(_REPLIES, "cut answers are whole", "return self.finish != LENGTH", "return True"),
+    Mutant(_REPLIES, "cut answers are whole", "return self.finish not in CUT", "return True"),
+    Mutant(_REPLIES, "OpenAI's word alone for a cut answer", '("length", "model_length")', '("length",)'),
     Mutant(
         _LISTS_ASKED,
         "a user's draws together",
@@ -1458,6 +1484,8 @@ _SERVING = [
     Mutant(_QUESTION, "unknown candidates left out", "if len(known) < len(listed.items):", "if False:"),
     Mutant(_BOUNDS, "only declared lengths limited", " if size <= self._n_bytes else None", ""),
     Mutant(_BOUNDS, "requests not counted", "self._limiter.hit(", "self._limiter.test("),
+    Mutant(_BOUNDS, "any name of a server", 'self._names & {"*", name}', "self._names"),
+    Mutant(_SERVER, "names on loopback of 127.0.0.1 alone", ".is_loopback", ' == ip_address("127.0.0.1")'),
     Mutant(_SENT, "control characters taken", 'if unicodedata.category(char)[0] == "C" or', "if"),
 ]
 

@@ -1,5 +1,6 @@
 """One request, to a server that behaves, and to one that doesn't."""
 
+import gzip
 import logging
 import time
 from collections.abc import Iterator
@@ -195,6 +196,28 @@ def test_a_key_that_comes_back_is_taken_out_and_a_short_one_left_in_titles(monke
         assert endpoint.ask("Which?").answer == "Heat"
 
 
+@pytest.mark.parametrize("n_before", [170, 185, 195])
+def test_no_part_of_a_key_is_left_where_an_echo_is_shortened(n_before: int) -> None:
+    echo = "x" * n_before + KEY
+    for behaviour in (
+        lambda request: request.refuse(400, echo),
+        lambda request: request.send(502, echo, Content_Type="text/html"),
+        lambda request: request.send(200, echo, Content_Type="text/plain"),
+        lambda request: request.send(200, " " * (790 - n_before) + echo, Content_Type="text/plain"),
+        lambda request: request.send(200, "no JSON", Content_Type=echo),
+    ):
+        assert KEY[:4] not in str(fail(behaviour))
+
+
+def test_what_is_not_encrypted_goes_past_the_environment_s_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy")
+    with serving(lambda request: request.answer("Proxied")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        with asking(lambda request: request.answer("Heat")) as (endpoint, _):
+            assert endpoint.ask("Which?").answer == "Heat"
+    assert not proxy.headers
+
+
 def test_a_cut_reply_is_asked_again() -> None:
     found = fail(Request.cut)
     assert str(found).startswith("the reply was cut: ")
@@ -212,11 +235,12 @@ def test_a_server_that_hangs_is_left_after_the_time_out() -> None:
     assert (found.may_help, found.may_cost) == (True, True)
 
 
-def test_a_reply_in_drops_is_left_after_the_time_out_too() -> None:
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_in_drops_is_left_after_the_time_out_too(status: int) -> None:
     drops = []
 
     def drip(request: Request) -> None:
-        request.send(200, "{", Content_Length="1000")
+        request.send(status, "{", Content_Length="1000")
         for _ in range(60):
             time.sleep(0.02)
             request.wfile.write(b" ")
@@ -226,9 +250,16 @@ def test_a_reply_in_drops_is_left_after_the_time_out_too() -> None:
     assert len(drops) < 50  # it hasn't waited for the last
 
 
-def test_a_reply_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 1000)
-    found = fail(lambda request: request.send(200, b" " * 200_000))
+    found = fail(lambda request: request.send(status, b" " * 200_000))
+    assert str(found) == "a reply must have at most 1000 bytes, got more"
+
+
+def test_a_reply_that_is_long_once_unpacked_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 1000)
+    found = fail(lambda request: request.send(200, gzip.compress(b" " * 200_000), Content_Encoding="gzip"))
     assert str(found) == "a reply must have at most 1000 bytes, got more"
 
 

@@ -101,9 +101,10 @@ def test_rows_beside_it_are_compared_pair_by_pair(params: Params) -> None:
     assert list(metrics["differences"]) == ["llara - tiny"]  # the others' stand in the evaluation's details
 
 
-def test_a_cut_answer_may_go_on() -> None:
+@pytest.mark.parametrize("finish", ["length", "model_length"])
+def test_a_cut_answer_may_go_on(finish: str) -> None:
     asked = _asked(1)
-    replies = [reply("Alien", "length"), reply("Heat, for", "length"), reply("Alien 3", "length"), reply("Alien")]
+    replies = [reply("Alien", finish), reply("Heat, for", finish), reply("Alien 3", finish), reply("Alien")]
     found = judge_replies(replies, asked, TITLES)
     assert found.matched_items.tolist() == [NO_ITEM, 6, 5, 4]  # "Alien" may become "Alien 3" where it was cut
     assert found.matches == [NONE, INSIDE, INSIDE, WHOLE]

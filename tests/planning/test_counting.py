@@ -1,5 +1,6 @@
 """Examples and tokens, against an objective's own batches, and by hand where nothing is here."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,10 @@ def test_damaged_tables_are_named(with_folder: Choose, processed: Path, tmp_path
         (tmp_path / name).write_bytes((processed / name).read_bytes()[:-20])
     params = with_folder("answer")
     with pytest.raises(ArtifactError, match=r"items.parquet: not a readable Parquet file"):
+        count_workload(params, find_llm(params.selected_llm), tmp_path)
+    shutil.copytree(processed, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "candidates.parquet").write_bytes(b"half")
+    with pytest.raises(ArtifactError, match=r"candidates.parquet: not a readable Parquet file"):
         count_workload(params, find_llm(params.selected_llm), tmp_path)
 
 

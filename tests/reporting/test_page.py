@@ -1,6 +1,7 @@
 """The page without a browser: what it says, hides, refers to, and how its plots take the page's colours."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,27 @@ def test_a_report_replaces_a_report_and_nothing_else(tmp_path: Path, contents: C
         with pytest.raises(ArtifactError, match=f"{name}: must be a folder that this command has written, or none"):
             _write(tmp_path / name, contents)
     assert [path.name for path in (tmp_path / "own").iterdir()] == ["index.html"]
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "suite/notes.txt", "drafts/arms.csv", "link"])
+def test_what_others_put_beside_a_report_is_never_lost(tmp_path: Path, contents: Contents, name: str) -> None:
+    before = _write(tmp_path / "report", contents, pictures=True)
+    theirs = tmp_path / "report" / name
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.symlink_to("/not/there") if name == "link" else theirs.write_text("years of work")
+    with pytest.raises(ArtifactError, match=f"{name}: must not be there, for no report wrote it"):
+        _write(tmp_path / "report", contents)
+    assert theirs.is_symlink() or theirs.read_text() == "years of work"
+    theirs.unlink()
+    assert len(_write(tmp_path / "report", contents)) < len(before)
+
+
+def test_a_saved_copy_of_the_page_makes_a_folder_no_report(tmp_path: Path, contents: Contents) -> None:
+    _write(tmp_path / "report", contents)
+    (tmp_path / "mine").mkdir()
+    shutil.copyfile(tmp_path / "report" / "index.html", tmp_path / "mine" / "index.html")
+    with pytest.raises(ArtifactError, match="index.html: must not be there"):
+        _write(tmp_path / "mine", contents)
 
 
 def test_what_fails_leaves_the_last_report(tmp_path: Path, contents: Contents) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 from pathlib import Path
 
@@ -48,13 +49,52 @@ def test_a_directory_replaces_the_old_one_whole(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".out.abc.tmp").mkdir()
-    (tmp_path / ".out.abc.tmp" / "half").write_text("half")
-    (tmp_path / ".file.abc.tmp").write_text("half")
-    (tmp_path / ".other.abc.tmp").write_text("not ours")
+    (tmp_path / ".out.0a_bcdef.tmp").mkdir()
+    (tmp_path / ".out.0a_bcdef.tmp" / "half").write_text("half")
+    (tmp_path / ".file.0a_bcdef.tmp").write_text("half")
+    others = [".file.parquet.0a_bcdef.tmp", ".other.0a_bcdef.tmp", ".out.2.0a_bcdef.tmp"]  # at work, for all we know
+    for name in others:
+        (tmp_path / name).write_text("not ours")
     with atomic_directory(tmp_path / "out"), atomic_file(tmp_path / "file"):
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.abc.tmp", "file", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*others, "file", "out"]
+
+
+def test_a_name_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / ".other.0a_bcdef.tmp").write_text("not ours")
+    (tmp_path / ".[a].0a_bcdef.tmp").write_text("half")
+    with atomic_file(tmp_path / "*"), atomic_file(tmp_path / "[a]"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["*", ".other.0a_bcdef.tmp", "[a]"]
+
+
+def test_the_old_directory_is_there_where_the_new_one_can_not_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if (self / "new").exists():
+            raise OSError(errno.EBUSY, "busy")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="busy"), atomic_directory(tmp_path / "out") as temporary:
+        (temporary / "new").write_text("")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old"]
+
+
+def test_a_link_to_a_directory_is_replaced_and_what_it_leads_to_kept(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "theirs").write_text("")
+    (tmp_path / "out").symlink_to(tmp_path / "there")
+    with atomic_directory(tmp_path / "out") as temporary:
+        (temporary / "new").write_text("")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["theirs"]
 
 
 def test_json_is_sorted_and_rounded_to_six_decimals(tmp_path: Path) -> None:

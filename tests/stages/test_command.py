@@ -1,6 +1,8 @@
 """How a stage ends that has worked with other processes."""
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 
 from llara_core.errors import DataError
 from stages.command import run
+from tests.conftest import ROOT
 from tests.processes import run_two_processes
 
 _STAGE = """
@@ -75,6 +78,51 @@ def test_of_several_stages_the_first_to_fail_speaks(
             run(stage)
         assert ended.value.code == 1
     assert capsys.readouterr().err == "\nerror: too few users\n"
+
+
+_PRINTS = """
+from llara_core.errors import DataError
+from llara_core.runtime.program import print_json, run_program
+
+def program() -> None:
+    if FAILS:
+        raise DataError("too few users")
+    print_json({"a": "x" * SIZE})
+    raise SystemExit(4)
+
+run_program(program, lambda error: print_json({"error": str(error)}))
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize(
+    ("fails", "line"),
+    [(True, "error: too few users\n"), (False, "error: writing an artifact: No space left on device\n")],
+)
+def test_output_that_can_not_be_written_is_a_line_and_status_1(
+    fails: bool, line: str, size: int, unbuffered: str
+) -> None:
+    code = f"FAILS, SIZE = {fails}, {size}\n{_PRINTS}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_who_has_had_enough_ends_it_quietly(unbuffered: str) -> None:
+    code = f"FAILS, SIZE = False, 1\n{_PRINTS}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_stage_prints_what_the_terminal_cannot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,13 +181,18 @@ def test_other_addresses(served: Served, path: str, status: int) -> None:
     assert _message(response)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "0.0.0.0"])  # noqa: S104
 def test_another_site_s_name_for_a_server_on_loopback_is_refused(serve: Serve, services: Services, host: str) -> None:
     served = serve(lambda: services, host=host)
-    for name in ("", "localhost", "localhost:8000"):
+    for name in ("", "localhost", "LocalHost:8000", "[::1]:8000"):
         assert served.get("health", headers={"host": name} if name else None).status_code == 200
-    status = served.get("health", headers={"host": "evil.example"}).status_code
-    assert status == (200 if host == "0.0.0.0" else 400)  # noqa: S104
+    for name in ("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example:80"):
+        response = served.get("health", headers={"host": name})
+        if host == "0.0.0.0":  # noqa: S104
+            assert response.status_code == 200
+        else:
+            assert response.status_code == 400
+            assert _message(response) == "this server has other names than the one of Host"
 
 
 def test_the_page_is_whole_and_may_load_only_what_is_here(served: Served) -> None:
