@@ -24,9 +24,20 @@ class BaseLicence:
 
 
 _APACHE = BaseLicence("Apache-2.0", "apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
+_GEMMA = BaseLicence(
+    "Gemma Terms of Use",
+    "gemma",
+    "https://ai.google.dev/gemma/terms",
+    "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms",
+)
 _KNOWN = {
     "SmolLM2-135M-Instruct.Q4_1.gguf": _APACHE,
     "HuggingFaceTB/SmolLM2-135M-Instruct": _APACHE,
+    "HuggingFaceTB/SmolLM2-1.7B-Instruct": _APACHE,
+    "Qwen/Qwen3-1.7B": _APACHE,
+    "mistralai/Mistral-7B-v0.1": _APACHE,
+    "google/gemma-3-1b-pt": _GEMMA,
+    "google/gemma-2-2b": _GEMMA,
     "meta-llama/Llama-2-7b-hf": BaseLicence(
         "Llama 2 Community License",
         "llama2",

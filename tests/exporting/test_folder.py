@@ -179,6 +179,7 @@ def test_the_base_model_s_licence_is_carried_over(params: Params, made_of: Make)
     for name, entry in params.llms.items():
         assert (licence_of(entry) is UNKNOWN) == isinstance(entry, FolderLlm), name
     assert licence_of(params.llms["smollm2-135m"]).tag == "apache-2.0"
+    assert "ai.google.dev/gemma/terms" in licence_of(params.llms["gemma-2-2b"]).notice
     assert "Meta Platforms" in licence_of(params.llms["llama-2-7b"]).notice
     assert licence_of(made_of("stream")[1].selected_llm) is UNKNOWN
 

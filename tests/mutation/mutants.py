@@ -88,6 +88,9 @@ _COUNTING = "llara_core/planning/counting.py"
 _ADVICE = "llara_core/planning/advice.py"
 _FOUR_BITS = "llara_core/planning/quantised.py"
 _MICRO_BATCH = "llara_core/planning/micro_batch.py"
+_ATTENTION = "llara_core/hybrid/attention.py"
+_FAMILIES = "llara_core/hybrid/families.py"
+_MASKS = "llara_core/hybrid/masks.py"
 _NF4 = "llara_core/hybrid/nf4.py"
 _SETTLING = "stages/micro_batches.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
@@ -360,6 +363,37 @@ _CHOICE = [
     Mutant(_BLENDING, "hits at 2", "(scores >= own).sum(axis=1) == 1", "(scores >= own).sum(axis=1) <= 2"),
     Mutant(_BLENDING, "the least of equally good weights", "best[len(best) // 2]", "best[0]"),
     Mutant(_BLENDING, "another list's target", "scores[rows, target_indices]", "scores[rows, target_indices[::-1]]"),
+]
+
+_ACROSS_FAMILIES = [
+    Mutant(_ADAPTER, "a Gemma's words as they are stored", "stored * _embedding_scale(embedding)", "stored"),
+    Mutant(_MODEL, "logits not capped", "return logits if cap is None else", "return logits if True else"),
+    Mutant(_MODEL, "logits capped twice as high", "cap * (logits / cap).tanh()", "cap * (logits / (2 * cap)).tanh()"),
+    Mutant(_MODEL, "windows by places in the row", "own[:, :, None] - positions[:, None, :]", "own[:, :, None] * 0"),
+    Mutant(_MODEL, "flash attention gets masks", "if chosen == FLASH:", "if False:"),
+    Mutant(_MODEL, "flash attention is gone for good", "config._attn_implementation = chosen", "pass"),
+    Mutant(_MASKS, "a window one wider", "distance < window", "distance <= window"),
+    Mutant(_MASKS, "no windows", "visible & (distance < window)", "visible"),
+    Mutant(_MASKS, "windows everywhere", '{"full_attention": whole, "sliding', '{"full_attention": near, "sliding'),
+    Mutant(_SCORING, "a cache that forgets", "cache = DynamicCache()", "cache = DynamicCache(config=model.llm.config)"),
+    Mutant(
+        _SCORING,
+        "answers at the prompt's places",
+        "dim=1, keepdim=True) + offsets",
+        "dim=1, keepdim=True) + 0 * offsets",
+    ),
+    Mutant(_FAMILIES, "kinds of the upper layers", "kinds[:layers]", "kinds[layers:]"),
+    Mutant(_FAMILIES, "Gemma 2 taken for uncapped", 'config.model_type == "gemma2" or', ""),
+    Mutant(_FAMILIES, "a Mistral without windows", '"mistral": "everywhere"', '"mistral": "none"'),
+    Mutant(_ATTENTION, "flash attention in float32", 'if llm.dtype != "bfloat16":', "if False:"),
+    Mutant(_ATTENTION, "flash attention on any GPU", " < _CAPABILITY:", " < (0, 0):"),
+    Mutant(_ATTENTION, "sdpa without caps", 'llm.attention == "sdpa" and caps', 'llm.attention == "" and caps'),
+    Mutant(
+        _ATTENTION,
+        "training with a stand-in",
+        "llm.attention == FLASH and may_stand_in and",
+        "llm.attention == FLASH and",
+    ),
 ]
 
 _TENSORS = [
@@ -1502,6 +1536,7 @@ MUTANTS = [
     *_EXAMPLES,
     *_OPTIMISATION,
     *_CHOICE,
+    *_ACROSS_FAMILIES,
     *_TENSORS,
     *_PARTS,
     *_VARIANTS,

@@ -66,6 +66,13 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/planning/quantised.py": ["tests/planning/test_quantised.py"],
     "llara_core/planning/micro_batch.py": ["tests/planning/test_micro_batch.py"],
     "stages/micro_batches.py": ["tests/stages/test_micro_batches.py"],
+    "llara_core/hybrid/attention.py": ["tests/hybrid/test_attention.py"],
+    "llara_core/hybrid/masks.py": ["tests/hybrid/test_attention.py"],
+    "llara_core/hybrid/families.py": [
+        "tests/hybrid/test_attention.py",
+        "tests/hybrid/test_parts.py",
+        "tests/hybrid/test_loading.py",
+    ],
     "llara_core/hybrid/nf4.py": ["tests/hybrid/test_nf4.py"],
     "llara_core/hybrid/projector.py": [
         "tests/hybrid",

@@ -31,7 +31,17 @@ def _packaged(params: Params, **changes: str) -> PackagedLlm:
 
 
 def test_every_pinned_model_of_params_yaml_is_known(params: Params) -> None:
-    counts = {"smollm2-135m": 134_515_008, "smollm2-135m-hub": 134_515_008, "llama-2-7b": 6_738_415_616}
+    counts = {  # as the hub and others publish them
+        "smollm2-135m": 134_515_008,
+        "smollm2-135m-hub": 134_515_008,
+        "llama-2-7b": 6_738_415_616,
+        "smollm2-1.7b": 1_711_376_384,
+        "qwen3-1.7b": 1_720_574_976,
+        "mistral-7b": 7_241_732_096,
+        "gemma-3-1b": 999_885_952,
+        "gemma-2-2b": 2_614_341_888,
+    }
+    assert set(counts) | {"llama-2-7b-qlora"} == set(params.llms)
     for name, entry in params.llms.items():
         found = find_llm(entry)
         assert found.origin == "llara_core/planning/architectures.json"
@@ -44,6 +54,8 @@ def test_every_pinned_model_of_params_yaml_is_known(params: Params) -> None:
 def test_a_download_is_as_large_as_its_numbers(params: Params) -> None:
     assert find_llm(params.llms["llama-2-7b"]).download == 2 * 6_738_415_616
     assert find_llm(params.llms["smollm2-135m"]).download == 98_362_432
+    # Its vocabulary's head is the embedding, and is stored once more.
+    assert find_llm(params.llms["qwen3-1.7b"]).download == 2 * (1_720_574_976 + 151_936 * 2048)
 
 
 def test_a_folder_s_config_json_is_read(llama_folder: Path) -> None:

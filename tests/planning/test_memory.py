@@ -1,5 +1,7 @@
 """Parts of a peak, by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from llara_core.planning.memory import GIB, HOLES, PROGRAM, estimate_memory
@@ -78,6 +80,14 @@ _WIDE = {
     "vocab_size": 20_000_000,
     "tie_word_embeddings": True,
 }
+
+
+def test_capped_logits_take_two_numbers_more(choose: Choose, shape: Shape, workload: Workload) -> None:
+    plain, capped = (
+        estimate_memory(choose("answer"), replace(shape, caps_logits=caps), workload, "cpu").logits
+        for caps in (False, True)
+    )
+    assert capped * 12 == plain * 20
 
 
 def test_on_a_cpu_weights_are_touched_after_the_start(choose: Choose, shape: Shape, workload: Workload) -> None:

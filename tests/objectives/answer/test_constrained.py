@@ -64,7 +64,6 @@ def _slow_choice(model: HybridCausalLM, prompt: EncodedPrompt, answers: list[lis
     return answers.index(ids)
 
 
-@pytest.mark.every_family
 @pytest.mark.parametrize("mode", ["hybrid", "text", "id"])
 def test_it_is_greedy_decoding_over_the_row_s_own_candidates(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder, params: Params, mode: Mode

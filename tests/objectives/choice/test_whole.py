@@ -60,7 +60,6 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[ChoiceObjective]:
     return objectives
 
 
-@pytest.mark.every_family
 @pytest.mark.parametrize(
     ("schedule", "shown", "read_as"),
     [("hybrid_only", "hybrid", "hybrid"), ("text_only", "hybrid", "text"), ("hybrid_only", "id", "id")],

@@ -147,7 +147,7 @@ def _hits(scores: np.ndarray, sets: CandidateSets) -> list[bool]:
     return [int((row >= row[i] - 1e-9).sum()) == 1 for row, i in zip(scores, sets.target_indices, strict=True)]
 
 
-@pytest.mark.every_family
+@pytest.mark.every_family(but="qwen2")  # for which transformers loads words with borders of its own
 @pytest.mark.parametrize(("kind", "schedule", "layers"), [("gru4rec", "hybrid_only", 1), ("hstu", "text_only", None)])
 def test_what_is_judged_is_what_was_tuned(
     tmp_path: Path,
