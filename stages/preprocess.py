@@ -54,7 +54,9 @@ def preprocess(params_path: ParamsPath = PARAMS) -> None:
     with atomic_directory(PROCESSED) as folder:
         write_processed(folder, Processed(items, sequences, sets))
     report = describe_sequences(sequences, items, sets, split.min_history)
-    write_metrics(METRICS / "preprocess.json", {**report, "filters": prepared.steps, "repairs": prepared.repairs})
+    origin = {"source": params.selected_dataset.source, "items_sha256": items.digest}
+    details = {"filters": prepared.steps, "repairs": prepared.repairs}
+    write_metrics(METRICS / "preprocess.json", {**origin, **report, **details})
     LOGGER.info("users %s, items %d, positions %s", report["users"], report["items"], report["positions"])
 
 

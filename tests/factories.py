@@ -1,5 +1,6 @@
 """Small data made by hand."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from llara_core.params.curriculum import Curriculum
 from llara_core.params.datasets import Filters
 from llara_core.params.projector import Fusion, LinearProjector, MlpProjector, TransformerProjector
 from llara_core.params.sections import FolderLlm
+from llara_core.runtime.paths import METRICS, PROCESSED
 from llara_core.tables.candidates import CandidateSets, Scope
+from llara_core.tables.items import read_items
+from llara_core.tables.processed import ITEMS
 from llara_core.tables.sequences import Sequences
 
 PROJECTOR = MlpProjector(kind="mlp", depth=2, hidden=6)
@@ -120,3 +124,9 @@ def make_sentencepiece(style: str) -> PreTrainedTokenizerFast:
     )
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=core, **special)
+
+
+def name_source(root: Path, source: str) -> None:
+    """Say in metrics/preprocess.json below `root` that the tables there are made of `source`."""
+    digest = read_items(root / PROCESSED / ITEMS).digest
+    (root / METRICS / "preprocess.json").write_text(json.dumps({"source": source, "items_sha256": digest}))

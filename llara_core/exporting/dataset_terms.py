@@ -11,6 +11,7 @@ from llara_core.errors import ArtifactError, LicenceError
 from llara_core.params.datasets import AmazonCategory, Dataset, PublicDataset
 from llara_core.params.params import Params
 from llara_core.runtime.paths import METRICS
+from llara_core.tables.items import Items
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,30 @@ def terms_of(name: str, dataset: Dataset) -> DatasetTerms:
     return DatasetTerms(source.title, source.licence)
 
 
-def read_terms(params: Params, root: Path) -> DatasetTerms:
-    """Return the terms of the data below `root`: of the dataset that was fetched, whatever params.yaml says by now.
+def read_terms(params: Params, root: Path, items: Items) -> DatasetTerms:
+    """Return the terms of the data of which `items` are made, whatever params.yaml or another fetch says by now.
 
     Raises:
-        ArtifactError: nothing was fetched, or something else than params.yaml selects.
+        ArtifactError: metrics/preprocess.json below `root` isn't there, is of other items, or names another source than
+            params.yaml selects.
     """
-    path = root / METRICS / "fetch.json"
+    path = root / METRICS / "preprocess.json"
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file, and so no way to tell the data's licence; run `dvc repro`")
     try:
-        fetched = json.loads(path.read_text(encoding="utf-8"))["dataset"]
+        report = json.loads(path.read_text(encoding="utf-8"))
+        source, digest = report["source"], report["items_sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: must name the dataset that was fetched; run `dvc repro --force fetch`") from error
-    if fetched != (selected := params.selected_dataset.source):
+        raise ArtifactError(f"{path}: must name source and items_sha256; run `dvc repro --force preprocess`") from error
+    if digest != items.digest:
+        raise ArtifactError(
+            f"{path}: must be of the items at hand, with digest {items.digest[:12]}…, got {str(digest)[:12]}…; run "
+            "`dvc repro`"
+        )
+    if source != (selected := params.selected_dataset.source):
         raise ArtifactError(
             f"{path}: must be of the dataset that params.yaml selects, {params.dataset.name} (source {selected}), got "
-            f"{fetched}; run `dvc repro`, or select that one again"
+            f"{source}; run `dvc repro`, or select that one again"
         )
     return terms_of(params.dataset.name, params.selected_dataset)
 

@@ -72,10 +72,10 @@ def export_model(params: Params, folder: Path, *, private: bool, force: bool, ro
         ModelError: the base model can't be loaded.
     """
     check_destination(folder, force=force)
-    terms = read_terms(params, root)
-    require_permission(terms, private=private)
     paths = (PROCESSED, RECOMMENDER, EMBEDDINGS, ADAPTER, CANDIDATES)
     artifacts = read_artifacts(*(root / path for path in paths))
+    terms = read_terms(params, root, artifacts.tables.items)
+    require_permission(terms, private=private)
     if artifacts.manifest.projector.kind == "transformer":
         raise ArtifactError(
             f"{root / ADAPTER}: projector.kind must be linear or mlp for an export, whose tables have one behavioural "

@@ -59,10 +59,10 @@ def count_workload(params: Params, llm: Found, processed: Path, fetched: str | N
     return plan_workload(params, catalogue, _measure(params, plan))
 
 
-def fetched_source(metrics: Path) -> str | None:
-    """Return the source of which data/processed is made, by what `fetch` says in `metrics`; None: nobody says."""
+def processed_source(metrics: Path) -> str | None:
+    """Return the source of which data/processed is made, as `preprocess` says in `metrics`; None: nobody says."""
     try:
-        found = json.loads((metrics / "fetch.json").read_text(encoding="utf-8")).get("dataset")
+        found = json.loads((metrics / "preprocess.json").read_text(encoding="utf-8")).get("source")
     except (OSError, ValueError, AttributeError):
         return None
     return found if isinstance(found, str) else None

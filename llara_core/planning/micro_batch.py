@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llara_core.errors import LlaraError, ModelError
 from llara_core.params.params import Params
-from llara_core.planning.counting import count_workload, fetched_source
+from llara_core.planning.counting import count_workload, processed_source
 from llara_core.planning.finding import Found, find_llm
 from llara_core.planning.machines import Machine
 from llara_core.planning.memory import GIB, MARGIN, estimate_memory
@@ -41,7 +41,7 @@ def settled(params: Params, processed: Path, metrics: Path, machine: Machine, pr
     field = f"objectives.{params.train.objective.name}.micro_batch_size"
     try:
         llm = find_llm(params.selected_llm)
-        workload = count_workload(with_rows(params, 1), llm, processed, fetched_source(metrics))
+        workload = count_workload(with_rows(params, 1), llm, processed, processed_source(metrics))
         rows = largest_rows(params, llm, workload, machine, processes)
         needed = _peak(with_rows(params, 1), llm, workload, machine.device)
     except LlaraError as error:

@@ -7,7 +7,7 @@ from typing import Any
 from llara_core.errors import RequestError
 from llara_core.params.params import Params
 from llara_core.planning.advice import Advice, advise
-from llara_core.planning.counting import count_workload, fetched_source
+from llara_core.planning.counting import count_workload, processed_source
 from llara_core.planning.disk import estimate_disk
 from llara_core.planning.duration import Duration, estimate_duration
 from llara_core.planning.finding import Found, find_llm
@@ -160,7 +160,7 @@ def make_plan(
         raise RequestError("--rate and --probe must not be given together: the one says what the other measures")
     llm = find_llm(params.selected_llm)
     shape = read_shape(params, llm.shape)
-    trained, machine, fetched = count_trained(params, shape), this_machine(), fetched_source(metrics)
+    trained, machine, fetched = count_trained(params, shape), this_machine(), processed_source(metrics)
     is_auto = is_open(params)
     if is_auto:
         single = count_workload(with_rows(params, 1), llm, processed, fetched)

@@ -1,6 +1,5 @@
 """Tiny repositories of every kind that can be exported, each made once."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from llara_core.params.datasets import OwnData
 from llara_core.params.params import Params
-from llara_core.runtime.paths import METRICS
 from tests.conftest import make_llama
-from tests.factories import PROJECTORS, make_chat_tokenizer, make_curriculum
+from tests.factories import PROJECTORS, make_chat_tokenizer, make_curriculum, name_source
 from tests.recommending.tiny import make_repository, tiny_params
 
 Repository = tuple[Path, Params]
@@ -73,7 +71,7 @@ def made_of(
             own = own.model_copy(update=changes)
             root = tmp_path_factory.mktemp("-".join(key))
             make_repository(root, own)
-            (root / METRICS / "fetch.json").write_text(json.dumps({"dataset": "csv", "files": {}}))
+            name_source(root, "csv")
             known[key] = root, own
         return known[key]
 

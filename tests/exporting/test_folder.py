@@ -24,6 +24,7 @@ from llara_core.runtime.seal import require_seal
 from llara_core.tables.predictions import lineage_of_predictions, read_predictions, write_predictions
 from tests.conftest import TITLES
 from tests.exporting.conftest import Repository
+from tests.factories import name_source
 
 Make = Callable[..., Repository]
 FILES = {
@@ -60,8 +61,8 @@ def export(made_of: Make, tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
-def _fetched(source: str) -> Callable[[Path], None]:
-    return lambda root: (root / METRICS / "fetch.json").write_text(json.dumps({"dataset": source})) and None
+def _made_of(source: str) -> Callable[[Path], None]:
+    return lambda root: name_source(root, source)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def select(made_of: Make) -> Callable[[str], Callable[[Path], Params]]:
     def of(name: str) -> Callable[[Path], Params]:
         def change(root: Path) -> Params:
             params = made_of("stream")[1]
-            _fetched(params.datasets[name].source)(root)
+            name_source(root, params.datasets[name].source)
             return params.model_copy(update={"dataset": params.dataset.model_copy(update={"name": name})})
 
         return change
@@ -170,9 +171,36 @@ def test_a_licence_that_permits_it_needs_no_more(
 
 def test_the_data_at_hand_decide_and_not_what_params_select_by_now(export: Callable[..., Path]) -> None:
     with pytest.raises(ArtifactError, match=r"that params.yaml selects, mine \(source csv\), got ml-100k; run `dvc"):
-        export(change=_fetched("ml-100k"))
+        export(change=_made_of("ml-100k"))
     with pytest.raises(ArtifactError, match="no such file, and so no way to tell the data's licence"):
-        export(change=lambda root: (root / METRICS / "fetch.json").unlink())
+        export(change=lambda root: (root / METRICS / "preprocess.json").unlink())
+
+
+def test_what_was_fetched_since_has_no_say(
+    export: Callable[..., Path], select: Callable[[str], Callable[[Path], Params]]
+) -> None:
+    """`dvc repro fetch` alone, of data that may be handed on, changes nothing of what titles there are."""
+
+    def fetched(root: Path) -> Params:
+        changed = select("ml-100k")(root)
+        (root / METRICS / "fetch.json").write_text(json.dumps({"dataset": "llara_release"}))
+        return changed.model_copy(
+            update={"dataset": changed.dataset.model_copy(update={"name": "llara-release-lastfm"})}
+        )
+
+    with pytest.raises(ArtifactError, match=r"\(source llara_release\), got ml-100k; run `dvc repro`"):
+        export(change=fetched)
+
+
+def test_a_source_of_other_items_has_no_say(export: Callable[..., Path]) -> None:
+    def other(root: Path) -> None:
+        path = root / METRICS / "preprocess.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "items_sha256": "0" * 64}))
+
+    with pytest.raises(
+        ArtifactError, match="preprocess.json: must be of the items at hand, with digest .*, got 0{12}…"
+    ):
+        export(change=other)
 
 
 def test_the_base_model_s_licence_is_carried_over(params: Params, made_of: Make) -> None:

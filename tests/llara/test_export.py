@@ -11,12 +11,12 @@ import pytest
 from llara_core.params.params import Params
 from llara_core.recommenders.model import build_recommender
 from llara_core.recommenders.saving import RecommenderConfig, load_recommender, save_recommender
-from llara_core.runtime.paths import ADAPTER, EMBEDDINGS, METRICS, PROCESSED, RECOMMENDER
+from llara_core.runtime.paths import ADAPTER, EMBEDDINGS, PROCESSED, RECOMMENDER
 from llara_core.sequences.candidate_sets import build_candidate_sets
 from llara_core.tables.embeddings import ItemEmbeddings, write_embeddings
 from llara_core.tables.items import Items, read_items
 from llara_core.tables.processed import Processed, read_processed, write_processed
-from tests.factories import make_sequences
+from tests.factories import make_sequences, name_source
 from tests.llara.conftest import Run
 from tests.recommenders.recipes import tiny
 from tests.recommending.tiny import LENGTH, LISTS, N_ITEMS
@@ -24,7 +24,7 @@ from tests.recommending.tiny import LENGTH, LISTS, N_ITEMS
 
 @pytest.fixture
 def root(root: Path) -> Path:
-    (root / METRICS / "fetch.json").write_text(json.dumps({"dataset": "ml-100k"}))
+    name_source(root, "ml-100k")
     return root
 
 

@@ -123,11 +123,11 @@ def test_a_params_file_that_is_not_there_is_named(changes: list[str]) -> None:
     assert "nowhere.yaml: no such file" in str(shown.exception)
 
 
-def test_what_fetch_says_of_the_data_counts(tmp_path: Path) -> None:
+def test_what_preprocess_says_of_the_data_counts(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/fetch.json").write_text('{"dataset": "steam"}')
+    (tmp_path / "metrics/preprocess.json").write_text('{"source": "steam"}')
     assert "data/processed is of steam" in _plan().output
-    (tmp_path / "metrics/fetch.json").write_text("[]")
+    (tmp_path / "metrics/preprocess.json").write_text("[]")
     assert "data/processed isn't here" in _plan().output
 
 
