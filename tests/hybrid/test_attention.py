@@ -94,7 +94,13 @@ def test_a_model_tuned_with_flash_attention_is_asked_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [CAPPED, AutoConfig.for_model("gemma3_text", attn_logit_softcapping=9.0)], ids=["gemma2", "gemma3_text"]
+    "config",
+    [
+        CAPPED,
+        AutoConfig.for_model("gemma2", attn_logit_softcapping=None),  # transformers refuses it all the same
+        AutoConfig.for_model("gemma3_text", attn_logit_softcapping=9.0),
+    ],
+    ids=["gemma2", "gemma2-uncapped", "gemma3_text"],
 )
 @pytest.mark.parametrize("may_stand_in", [False, True])
 def test_capped_scores_need_another_than_sdpa(config: object, may_stand_in: bool) -> None:
