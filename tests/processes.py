@@ -31,7 +31,7 @@ def run_two_processes(command: list[str], folder: Path = ROOT, **environment: st
         for rank in range(2)
     ]
     try:
-        outputs = [process.communicate(timeout=240)[0] for process in processes]
+        outputs = [process.communicate(timeout=480)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()  # where one hangs, so does the other
