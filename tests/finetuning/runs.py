@@ -116,7 +116,7 @@ def make_trainer(
     *extra: TrainerCallback,
     validate: Callable[[], float] = lambda: 0.0,
 ) -> HybridTrainer:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # of two processes either may be here first
     objective, validation = PlannedAnswers(model, plan, how.recipe, validate), how.recipe.validation
     settings = WatchSettings("score", validation.times, validation.patience, how.recipe.average)
     watch = Watch(model, objective.validate, settings)

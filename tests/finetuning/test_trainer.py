@@ -271,4 +271,4 @@ def test_batches_that_cannot_be_divided_are_refused(tmp_path: Path, how: How, mo
 
 
 def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
-    run_two_processes(["-m", "pytest", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))
+    run_two_processes(["-m", "pytest", "-x", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))

@@ -51,7 +51,7 @@ def recommender() -> SequentialRecommender:
 @pytest.fixture
 def hybrid(llm: PreTrainedModel, recommender: SequentialRecommender, kind: str, fusion: Fusion) -> HybridCausalLM:
     torch.manual_seed(4)
-    vectors = np.asarray(recommender.output_weights.detach())
+    vectors = recommender.output_weights.detach().numpy().copy()  # tests change them
     built = build_hybrid(llm, vectors, PROJECTORS[kind], fusion).eval()
     with torch.no_grad():
         for weight in built.projector.parameters():
