@@ -8,9 +8,10 @@ from llara_core.params.params import Params
 from llara_core.planning.machines import this_machine
 from llara_core.planning.micro_batch import is_open, settled, with_rows
 from llara_core.runtime.checkpoints import agreed_checkpoint
-from llara_core.runtime.compute import n_processes, smallest_of_all, wait_for_all
+from llara_core.runtime.compute import smallest_of_all, wait_for_all
 from llara_core.runtime.logs import LOGGER
 from llara_core.runtime.paths import METRICS, PROCESSED
+from llara_core.runtime.processes import n_processes
 
 
 def settle_micro_batches(params: Params, checkpoints: Path) -> Params:

@@ -12,7 +12,6 @@ from tempfile import TemporaryFile
 
 from tests.conftest import ROOT
 
-
 _PATIENCE = 240
 """Seconds after which processes of a test are held to wait for each other in vain."""
 
@@ -51,8 +50,8 @@ def run_two_processes(command: list[str], folder: Path = ROOT, **environment: st
         codes = [process.returncode for process in processes]
         for file in written:
             file.seek(0)
-        outputs = "\n".join(f"--- process {rank} ended with {codes[rank]}:\n{written[rank].read()}" for rank in range(2))
-    assert codes == [0, 0], outputs
+        said = [f"--- process {rank} ended with {codes[rank]}:\n{written[rank].read()}" for rank in range(2)]
+    assert codes == [0, 0], "\n".join(said)
 
 
 def _ended(processes: list[subprocess.Popen[bytes]]) -> bool:

@@ -97,18 +97,6 @@ def tune(
     Raises:
         ModelError: the language model can't be had, its numbers become infinite, or a GPU's memory is used up.
     """
-    with explained_shortage(params):
-        return _tune(params, tables, recommender, embeddings, checkpoints)
-
-
-def _tune(
-    params: Params,
-    tables: Processed,
-    recommender: SequentialRecommender,
-    embeddings: ItemEmbeddings,
-    checkpoints: Path,
-) -> Tuned:
-    recipe = params.selected_objective
     _require_loadable(params.selected_llm)
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     base = _Base(params, embeddings)
@@ -120,26 +108,9 @@ def _tune(
         PromptWriter.of(params.prompt, params.fusion, params.selected_dataset.nouns, tables.items.titles_by_id),
         PromptEncoder(tokenizer, max_length, _frame(params)),
     )
-    objective = build_objective(params.train.objective.name, sources)
-    validation = recipe.validation
-    watch = Watch(
-        objective.model,
-        objective.validate,
-        WatchSettings(objective.watched, validation.times, validation.patience, recipe.average, _first_step(objective)),
-    )
-    arguments = training_arguments(params.train, recipe, objective.plan.settings.n_steps, checkpoints, params.seed)
-    trainer = HybridTrainer(objective, arguments, watch, [CurveCallback(objective.plan, watch)])
-    checkpoint = agreed_checkpoint(checkpoints)
-    untuned = objective.validate()
-    LOGGER.info("untuned: validation %s %.4f", objective.watched, untuned)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    watch.restore_best()
-    curve = [entry for entry in trainer.state.log_history if "loss" in entry]
     made_from = embeddings.made_from | tables.lineage | {"embeddings": embeddings.digest}
-    manifest = _manifest(params, sources.encoder.frame, objective, watch.best_step, made_from)
-    found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
-    report = {**_counts(objective, base.hybrid, len(curve)), "validation": {objective.watched: found}}
-    return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
+    with explained_shortage(params):
+        return _train(base, sources, made_from, checkpoints)
 
 
 def _require_loadable(llm: Llm) -> None:
@@ -179,6 +150,29 @@ class _Base:
         if self._params.train.gradient_checkpointing:
             llm.gradient_checkpointing_enable()
         return build_hybrid(llm, self._embeddings.vectors, self._params.projector, self._params.fusion)
+
+
+def _train(base: _Base, sources: Sources, made_from: Lineage, checkpoints: Path) -> Tuned:
+    params, recipe = sources.params, sources.params.selected_objective
+    objective = build_objective(params.train.objective.name, sources)
+    validation = recipe.validation
+    watch = Watch(
+        objective.model,
+        objective.validate,
+        WatchSettings(objective.watched, validation.times, validation.patience, recipe.average, _first_step(objective)),
+    )
+    arguments = training_arguments(params.train, recipe, objective.plan.settings.n_steps, checkpoints, params.seed)
+    trainer = HybridTrainer(objective, arguments, watch, [CurveCallback(objective.plan, watch)])
+    checkpoint = agreed_checkpoint(checkpoints)
+    untuned = objective.validate()
+    LOGGER.info("untuned: validation %s %.4f", objective.watched, untuned)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    watch.restore_best()
+    curve = [entry for entry in trainer.state.log_history if "loss" in entry]
+    manifest = _manifest(params, sources.encoder.frame, objective, watch.best_step, made_from)
+    found = {"untuned": untuned, "tuned": watch.scores[watch.best_step], "step": watch.best_step}
+    report = {**_counts(objective, base.hybrid, len(curve)), "validation": {objective.watched: found}}
+    return Tuned(base.adapted, base.hybrid, objective.head, manifest, curve, report)
 
 
 def _frame(params: Params) -> ChatFrame | None:

@@ -30,7 +30,7 @@ def settled(params: Params, processed: Path, metrics: Path, machine: Machine, pr
     Args:
         params: all of params.yaml; the language model's config.json must be here already, or be known.
         processed: the folder that `preprocess` writes.
-        metrics: the folder in which `fetch` says what it has fetched.
+        metrics: the folder in which `preprocess` says what it has read.
         machine: whose memory it is, before the model is loaded.
         processes: that train together, each on a GPU of its own, or on one machine's main memory.
 

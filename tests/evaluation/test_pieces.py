@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,6 @@ from llara_core.objectives.asking import Advance, best_of
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.candidates import CandidateSets
 from llara_core.tables.predictions import NONE, Predictions
-from tests.conftest import ROOT
 from tests.evaluation.stored import make_asked
 from tests.processes import run_two_processes
 
@@ -113,16 +109,6 @@ def test_free_answers_have_no_scores(tmp_path: Path) -> None:
     assert kept.collect("a", _sets()).scores is None
 
 
-_SHARE = """
-import sys
-from pathlib import Path
-from llara_core.evaluation import pieces
-from tests.evaluation.test_pieces import _Model, _sets
-pieces._EXAMPLES, pieces._PIECES = 2, 1
-model = _Model()
-pieces.Pieces(Path(sys.argv[1]), "print").work("a", model, _sets())
-print(sorted(set(model.users)))
-"""
 _WAIT = """
 import sys
 import time
@@ -144,15 +130,15 @@ torch.distributed.destroy_process_group()
 """
 
 
-def test_processes_share_the_work(tmp_path: Path) -> None:
+def test_processes_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
     shares = []
     for rank in ("0", "1"):
-        environment = os.environ | {"RANK": rank, "WORLD_SIZE": "2"}
-        command = [sys.executable, "-c", _SHARE, str(tmp_path)]
-        shares.append(
-            subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-        )
-    assert shares == ["[1, 2, 5]\n", "[3, 4]\n"]
+        monkeypatch.setenv("RANK", rank)
+        model = _Model()
+        Pieces(tmp_path, "print").work("a", model, _sets())
+        shares.append(sorted(set(model.users)))
+    assert shares == [[1, 2, 5], [3, 4]]
     assert _same(Pieces(tmp_path, "print").collect("a", _sets()), _Model()(_sets(), lambda _: None))
 
 

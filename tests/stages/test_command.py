@@ -4,10 +4,13 @@ import io
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 from llara_core.errors import DataError
 from stages.command import run
@@ -133,3 +136,15 @@ def test_a_stage_prints_what_the_terminal_cannot(monkeypatch: pytest.MonkeyPatch
         run(lambda: print("• Amélie"))
     sys.stdout.flush()
     assert written.getvalue() == b"? Am?lie\n"
+
+
+@pytest.mark.parametrize(
+    "stage", ["fetch", "preprocess", "pretrain", "candidates", "export_embeddings", "finetune", "evaluate"]
+)
+def test_help_is_worth_reading(stage: str) -> None:
+    app = typer.Typer()
+    app.command()(getattr(import_module(f"stages.{stage}"), stage))
+    shown = CliRunner().invoke(app, ["--help"])
+    assert shown.exit_code == 0
+    assert "--params" in shown.output
+    assert "metrics" in shown.output

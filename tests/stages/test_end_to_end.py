@@ -147,9 +147,10 @@ def test_repro_gives_the_paper_s_split_and_every_metric(repository: Path) -> Non
 
 def test_a_table_ends_the_evaluation(reproduced: str, run: Run) -> None:
     words = ("HitRatio@1", "ValidRatio", "llara", "llara_with_recommender", "190 lists of 95 users", "can't be told")
+    shown = run(sys.executable, "-m", "stages.evaluate", "--show").stdout
     for word in (*words, *COUNTED, *PROBED):
         assert word in reproduced
-        assert word in run(sys.executable, "-m", "stages.evaluate", "--show").stdout
+        assert word in shown
 
 
 @pytest.mark.usefixtures("reproduced")
@@ -219,13 +220,13 @@ def test_two_processes_that_divide_the_language_model_tune_it_as_one(repository:
 def test_experiments_are_run_shown_and_compared(run: Run, repository: Path) -> None:
     run("git", "add", "-A")
     run("git", "commit", "-qm", "results")
-    run("dvc", "exp", "run", "--temp", "-n", "longer", "-S", "curriculum.epochs=2")
+    words = ("-S", "curriculum.epochs=2", "-S", "train.objective.name=answer")
+    in_place = run("dvc", "exp", "run", "-n", "longer", *words).stdout
     shown = run("dvc", "exp", "show", "--csv", "--only-changed").stdout
     assert "longer" in shown
     diff = run("dvc", "metrics", "diff", "HEAD", "longer").stdout
     assert "metrics/finetune.json" in diff
     assert run("dvc", "params", "diff", "HEAD", "longer", "--json").stdout.count("curriculum.epochs") == 1
-    in_place = run("dvc", "exp", "run", "-S", "train.objective.name=answer").stdout
     assert "Stage 'pretrain' didn't change, skipping" in in_place
     assert "llara_with_recommender" in in_place
     evaluated = repository / "metrics/evaluate.json"
@@ -304,10 +305,9 @@ def test_a_killed_pretraining_goes_on_to_the_bytes_of_an_uninterrupted_one(
 
 
 @pytest.mark.usefixtures("reproduced")
-@pytest.mark.parametrize("name", ["gru4rec", "caser", "hstu"])
-def test_recommenders_are_exchanged_by_name_alone(run: Run, name: str) -> None:
-    run("dvc", "exp", "run", "--temp", "-n", name, "-S", f"recommender.name={name}", "export_embeddings")
-    diff = run("dvc", "metrics", "diff", "HEAD", name).stdout
+def test_recommenders_are_exchanged_by_name_alone(run: Run) -> None:
+    run("dvc", "exp", "run", "--temp", "-n", "other", "-S", "recommender.name=gru4rec", "export_embeddings")
+    diff = run("dvc", "metrics", "diff", "HEAD", "other").stdout
     assert "test.recommender.mrr" in diff
     assert "metrics/export_embeddings.json" in diff
 
@@ -319,12 +319,3 @@ def test_user_errors_are_one_line_without_a_traceback(run: Run, repository: Path
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "candidates.size is missing; candidates.sise is unknown (did you mean size?), got 20" in result.stderr
-
-
-@pytest.mark.parametrize(
-    "stage", ["fetch", "preprocess", "pretrain", "candidates", "export_embeddings", "finetune", "evaluate"]
-)
-def test_help_is_worth_reading(run: Run, stage: str) -> None:
-    text = run(sys.executable, "-m", f"stages.{stage}", "--help").stdout
-    assert "--params" in text
-    assert "metrics" in text
