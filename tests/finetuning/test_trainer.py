@@ -14,7 +14,6 @@ from llara_core.runtime.checkpoints import latest_checkpoint, load_trainable, sa
 from tests.factories import make_curriculum
 from tests.finetuning.reference import mean_loss
 from tests.finetuning.runs import How, StopAt, make_model, make_plan, make_recipe, make_trainer, trained
-from tests.processes import run_two_processes
 
 FILLER_ID = 1
 RATES = {"lr": 0.02, "projector_lr": 0.02}
@@ -268,7 +267,3 @@ def test_batches_that_cannot_be_divided_are_refused(tmp_path: Path, how: How, mo
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ModelError, match="micro_batch_size × processes 6, got 4"):
         training_arguments(how.train, how.recipe, 1, tmp_path, 0)
-
-
-def test_two_processes_resume_where_they_stopped(tmp_path: Path) -> None:
-    run_two_processes(["-m", "pytest", "-x", "tests/finetuning/two_processes.py"], LLARA_CHECKPOINT_DIR=str(tmp_path))

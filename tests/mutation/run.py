@@ -45,7 +45,7 @@ TESTS = {  # the fast tests that must notice a change in a file or room
     "llara_core/objectives": ["tests/objectives", "tests/finetuning"],
     "llara_core/finetuning/watch.py": [
         "tests/finetuning/test_watch.py",
-        "tests/finetuning/test_trainer.py::test_two_processes_resume_where_they_stopped",
+        "tests/two_processes",
     ],
     "llara_core/finetuning/tuning.py": [
         "tests/objectives/stream/test_whole.py",

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from llara_core.recommenders.progress import Progress
 from llara_core.recommenders.training import Recipe, train_recommender
 from llara_core.recommenders.windows import TrainingSequences
 from llara_core.runtime.checkpoints import latest_checkpoint
-from tests.conftest import ROOT
 from tests.recommenders.recipes import OPTIONS, tiny
 
 N_ITEMS = 6
@@ -258,53 +255,3 @@ def test_a_broken_checkpoint_is_named(settings: Pretrain, tmp_path: Path) -> Non
     (kept / "progress.json").write_text("{")
     with pytest.raises(ModelError, match=r"damaged checkpoint: .*step-\d+/progress.json: must be the file"):
         train(settings, tmp_path)
-
-
-_SHARED = """
-import os
-import sys
-from pathlib import Path
-import torch
-from safetensors.torch import save_file
-from llara_core.params.loading import load_params
-from llara_core.params.recommenders import EncoderChoice
-from tests.recommenders.recipes import OPTIONS
-from tests.recommenders.test_training import train
-
-folder, kind, loss = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-pretrain = load_params(Path("params.yaml")).pretrain
-loss = pretrain.loss.model_copy(update={"name": loss, "negatives": 3})
-settings = pretrain.model_copy(update={"loss": loss, "max_epochs": 4, "warmup_steps": 2})
-encoder = EncoderChoice(name=kind, **(OPTIONS[kind] | {"dropout": 0.3}))
-progress, model = train(settings, folder, kind=kind, encoder=encoder, average=0.5)
-assert os.environ.get("WORLD_SIZE", "1") == folder.name
-if os.environ.get("RANK", "0") == "0":
-    histories = torch.tensor([[1, 2, 3], [4, 5, 6], [6, 1, 2]])
-    scores = model.eval().next_item_scores(histories)[:, 1:].detach().contiguous()
-    save_file({"scores": scores, "items": model.items.weight}, folder / "weights.safetensors")
-"""
-
-
-@pytest.mark.parametrize(("kind", "loss"), [("sasrec", "cross_entropy"), ("gru4rec", "gbce")])
-def test_two_processes_that_share_the_batches_give_the_same_weights(tmp_path: Path, kind: str, loss: str) -> None:
-    script = tmp_path / "shared.py"
-    script.write_text(_SHARED)
-    weights = []
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        launch = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", "1"]
-        launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-        launch += ["--multi_gpu"] * (processes > 1)  # through torchrun, which takes processes of CPUs as well
-        command = [sys.executable, *launch, str(script), str(folder), kind, loss]
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        weights.append(load_file(folder / "weights.safetensors"))
-    for name, tensor in weights[0].items():
-        assert torch.allclose(weights[1][name], tensor, atol=1e-5), name

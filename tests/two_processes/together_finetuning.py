@@ -1,31 +1,18 @@
-"""Run by pytest in each of two processes that train together; not collected by itself."""
+"""Two processes that tune together agree on scores and checkpoints."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from accelerate.state import AcceleratorState
 from transformers import PreTrainedTokenizerFast
 
 from llara_core.finetuning import trainer
-from llara_core.params.params import Params
-from llara_core.recommenders import training
 from llara_core.runtime.checkpoints import agreed_checkpoint, locked_checkpoints
 from llara_core.runtime.compute import smallest_of_all, wait_for_all
 from tests.finetuning.runs import make_model, make_plan, make_recipe, make_trainer, measured, watch_of
-from tests.recommenders.test_training import KilledError, train
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _leave_in_order() -> Iterator[None]:
-    """Threads that listen to the other process would abort this one's end."""
-    yield
-    torch.distributed.destroy_process_group()
+from tests.recommenders.test_training import KilledError
+from tests.two_processes.late import late
 
 
 def test_the_smallest_number_is_everybody_s() -> None:
@@ -34,10 +21,9 @@ def test_the_smallest_number_is_everybody_s() -> None:
     assert smallest_of_all(5 - int(os.environ["RANK"])) == 4
 
 
-def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFast, shared: Path) -> None:
     """By its own scores the second process would go on after the first has ended."""
-    how = make_recipe(validation=measured(3, 1))
-    shared, rank = Path(os.environ["LLARA_CHECKPOINT_DIR"]), int(os.environ["RANK"])
+    how, rank = make_recipe(validation=measured(3, 1)), int(os.environ["RANK"])
     rising, falling = iter([0.1, 0.2, 0.3]), iter([0.3, 0.2, 0.1])
     scores = rising if rank else falling
     tuning = make_trainer(
@@ -48,22 +34,12 @@ def test_one_process_s_scores_are_those_of_all(tokenizer: PreTrainedTokenizerFas
     assert tuning.state.global_step == 4
 
 
-def _late(load: Callable[..., Any]) -> Callable[..., Any]:
-    """Read a checkpoint in the second process when the first may have finished."""
-
-    def wait_and_load(*arguments: object) -> object:
-        time.sleep(float(os.environ["RANK"]))
-        return load(*arguments)
-
-    return wait_and_load
-
-
 def test_no_process_removes_what_another_still_reads(
     tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was stopped after its last step has no step left in which processes would wait for each other."""
     how, plan = make_recipe(checkpoint_every=99), make_plan(tokenizer)
-    monkeypatch.setattr(trainer, "load_optimizer", _late(trainer.load_optimizer))
+    monkeypatch.setattr(trainer, "load_optimizer", late(trainer.load_optimizer))
     for stopped in (True, False):
         expected = pytest.raises(KilledError) if stopped else nullcontext()
         with expected, locked_checkpoints("finetune", "done", fresh=False) as folder:
@@ -71,19 +47,5 @@ def test_no_process_removes_what_another_still_reads(
             checkpoint = agreed_checkpoint(folder)
             tuning.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             assert tuning.resumed_from == (None if stopped else 6)
-            if stopped:
-                raise KilledError
-
-
-def test_no_process_removes_what_another_still_reads_in_pretraining(
-    params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    settings = params.pretrain.model_copy(update={"max_epochs": 1})
-    monkeypatch.setattr(training, "load_progress", _late(training.load_progress))
-    for stopped in (True, False):
-        expected = pytest.raises(KilledError) if stopped else nullcontext()
-        with expected, locked_checkpoints("pretrain", "done", fresh=False) as folder:
-            train(settings, folder)
             if stopped:
                 raise KilledError
