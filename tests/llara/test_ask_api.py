@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from threading import Event, Lock
 
@@ -385,11 +386,12 @@ def test_an_interrupted_run_keeps_what_is_on_its_way(ask: Run) -> None:
         while len(server.prompts) < 4 and time.monotonic() < end:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        assert process.stderr is not None
+        waiting = "ending: waiting for the replies that are on their way, which are paid for"
+        said = list(takewhile(lambda line: waiting not in line, process.stderr))
         let_go.set()
-        _, err = process.communicate(timeout=20)
+        err = "".join(said) + process.communicate(timeout=60)[1]
         assert process.returncode == 130
-        assert "ending: waiting for the replies that are on their way, which are paid for" in err
         assert "4 of 8 lists are left, after 4 requests and 220 tokens this time" in _last(err)
         assert "Traceback" not in err
         assert len(server.prompts) == 4  # two were answered, two on their way
