@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import distributed, nn
-from torch.distributed.tensor import DTensor
+
+from llara_core.hybrid.division import is_part
 
 
 @torch.no_grad()
 def equalise(model: nn.Module) -> None:
     """Give every process the main one's weights and buffers, but for what is divided."""
     for tensor in [*model.parameters(), *model.buffers()]:
-        if not isinstance(tensor, DTensor):
+        if not is_part(tensor):
             distributed.broadcast(tensor.data, src=0)
 
 

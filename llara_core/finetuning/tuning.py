@@ -33,7 +33,7 @@ from llara_core.prompting.segments import PromptWriter
 from llara_core.recommenders.model import SequentialRecommender
 from llara_core.runtime.checkpoints import agreed_checkpoint
 from llara_core.runtime.compute import choose_device, seed_torch
-from llara_core.runtime.division import is_divided
+from llara_core.runtime.division import division, is_divided
 from llara_core.runtime.fingerprint import experiment_fingerprint
 from llara_core.runtime.logs import LOGGER
 from llara_core.tables.embeddings import ItemEmbeddings
@@ -118,7 +118,7 @@ def _require_loadable(llm: Llm) -> None:
     require_attention(llm, choose_device())
     if is_divided() and llm.quantization is not None:
         raise ModelError(
-            f"llms.*.quantization must be null where processes divide the model (launch/fsdp.yaml), got "
+            f"llms.*.quantization must be null where processes divide the model (launch/fsdp.yaml, zero3.yaml), got "
             f"{llm.quantization}; launch/ddp.yaml copies it"
         )
 
@@ -139,8 +139,8 @@ class _Base:
         llm = load_base_llm(params.selected_llm, device, layers, works_on=choose_device())
         seed_torch(params.seed)  # whatever loading has drawn, the new weights are the same
         adapted = attach_lora(llm, params.lora, params.selected_llm, layers)
-        if is_divided():
-            divide_frozen(llm, choose_device())
+        if by := division():
+            divide_frozen(llm, choose_device(), by)
         return adapted
 
     @cached_property

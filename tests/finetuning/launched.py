@@ -17,8 +17,9 @@ from llara_core.errors import ModelError
 from llara_core.finetuning.trainer import HybridTrainer
 from llara_core.hybrid.division import divide_frozen
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.zero3 import is_partitioned
 from llara_core.runtime.checkpoints import agreed_checkpoint, latest_checkpoint, locked_checkpoints
-from llara_core.runtime.division import is_divided
+from llara_core.runtime.division import division
 from llara_core.runtime.processes import process_index
 from stages.command import run
 from tests.factories import make_curriculum
@@ -66,7 +67,7 @@ def _launched(folder: Path, llama: Path) -> None:
     found: dict[str, Any] = {}
     for name in CURRICULA:
         model = _make_model(tokenizer)
-        found["weights"] = [[_own(weight), weight.numel()] for weight in model.parameters() if not weight.requires_grad]
+        found["weights"] = [_own(weight) for weight in model.parameters() if not weight.requires_grad]
         for weight in model.parameters():
             if weight.requires_grad:
                 weight.data += rank  # a start of its own, as rounding may give it: the main process's counts
@@ -113,13 +114,16 @@ def _resumed(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
 def _make_model(tokenizer: PreTrainedTokenizerBase, dropout: float = 0.0) -> HybridCausalLM:
     """The model as `tune` would have it."""
     model = make_model(len(tokenizer), dropout)
-    if is_divided():
-        divide_frozen(model.llm, torch.device("cpu"))
+    if by := division():
+        divide_frozen(model.llm, torch.device("cpu"), by)
     return model
 
 
-def _own(weight: torch.Tensor) -> int:
-    return (weight.to_local() if isinstance(weight, DTensor) else weight).numel()
+def _own(weight: torch.Tensor) -> tuple[int, int]:
+    """How many numbers of a weight this process has, and how many it has in all."""
+    if is_partitioned(weight):
+        return weight.numel() + weight.ds_tensor.numel(), weight.ds_numel
+    return (weight.to_local() if isinstance(weight, DTensor) else weight).numel(), weight.numel()
 
 
 if __name__ == "__main__":

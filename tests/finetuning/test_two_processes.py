@@ -37,8 +37,10 @@ class Launched:
     ended: float
 
 
-@pytest.fixture(scope="module", params=["ddp", "fsdp"])
+@pytest.fixture(scope="module", params=["ddp", "fsdp", "zero3"])
 def launched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> Launched:
+    if request.param == "zero3":
+        pytest.importorskip("deepspeed", reason="the extra deepspeed isn't installed")
     folder = tmp_path_factory.mktemp(request.param)
     result = launch(
         request.param, ["-m", "tests.finetuning.launched", str(folder), str(llama_folder)], LLARA_CHECKPOINT_DIR=folder
@@ -76,14 +78,15 @@ def test_only_the_main_process_writes(launched: Launched) -> None:
         assert written == [["step-6"], []]
 
 
-def test_fsdp_divides_the_layers_and_ddp_copies_them(launched: Launched) -> None:
+def test_layers_are_divided_or_copied(launched: Launched) -> None:
     [first, second] = [found["weights"] for found in launched.found]
     n_copied = sum(own == other == whole for (own, whole), (other, _) in zip(first, second, strict=True))
     n_divided = sum(
         max(own, other) < own + other == whole for (own, whole), (other, _) in zip(first, second, strict=True)
     )
     n_weights = 2 * (7 + 2) + 3  # of two layers; token embeddings, final norm, vocabulary head
-    assert (n_copied, n_divided) == ((n_weights, 0) if launched.kind == "ddp" else (1, n_weights - 1))
+    expected = {"ddp": n_weights, "fsdp": 1, "zero3": 2}[launched.kind]  # the embeddings; with DeepSpeed the norm too
+    assert (n_copied, n_divided) == (expected, n_weights - expected)
 
 
 def test_one_failing_process_ends_all_with_one_message(launched: Launched) -> None:
