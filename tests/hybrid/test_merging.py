@@ -71,4 +71,5 @@ def test_of_tied_ends_only_the_adapted_one_changes(tied: bool, target: str, tmp_
     torch.testing.assert_close(adapted(ids).logits, expected, rtol=1e-4, atol=1e-4)
     adapted.save_pretrained(tmp_path)
     again = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert again.config.tie_word_embeddings is False  # some versions of transformers go by it alone
     torch.testing.assert_close(again(ids).logits, expected, rtol=1e-4, atol=1e-4)
