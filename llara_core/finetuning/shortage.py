@@ -13,7 +13,8 @@ from llara_core.params.params import Params
 def explained_shortage(params: Params) -> Iterator[None]:
     """Turn what torch raises inside the block, when a GPU's memory is used up, into an error for people.
 
-    Nothing is tried again with smaller micro-batches: their rounding differs, and a run is to give the same twice.
+    Nothing is tried again with smaller micro-batches: their rounding and their masks of dropout differ, and a run is to
+    give the same twice.
 
     Raises:
         ModelError: it was used up.

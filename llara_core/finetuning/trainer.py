@@ -75,7 +75,8 @@ def training_arguments(params: Train, recipe: Recipe, n_steps: int, folder: Path
 def rows_of_checkpoint(folder: Path) -> int:
     """Return how many examples a micro-batch has in the training that wrote a checkpoint.
 
-    Another size would give another rounding, and so not the result of a training that was never interrupted.
+    Another size would give another rounding, and other masks of dropout, and so not the result of a training that was
+    never interrupted.
     """
     return int(json.loads((folder / _STATE).read_text(encoding="utf-8"))["train_batch_size"])
 

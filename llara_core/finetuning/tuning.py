@@ -97,7 +97,7 @@ def tune(
     Raises:
         ModelError: the language model can't be had, its numbers become infinite, or a GPU's memory is used up.
     """
-    _require_loadable(params.selected_llm)
+    require_loadable(params.selected_llm)
     tokenizer, max_length = load_tokenizer(params.selected_llm)
     base = _Base(params, embeddings)
     sources = Sources(
@@ -113,8 +113,12 @@ def tune(
         return _train(base, sources, made_from, checkpoints)
 
 
-def _require_loadable(llm: Llm) -> None:
-    """Check what can be told before gigabytes of weights are fetched."""
+def require_loadable(llm: Llm) -> None:
+    """Check what can be told before gigabytes of weights are fetched.
+
+    Raises:
+        ModelError: the model can't be loaded as its entry, or the launcher, asks for it.
+    """
     require_attention(llm, choose_device())
     if is_divided() and llm.quantization is not None:
         raise ModelError(

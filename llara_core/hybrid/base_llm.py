@@ -58,7 +58,7 @@ def load_base_llm(
         may_stand_in: whether attention that can't run here may be computed in another way.
 
     Raises:
-        ModelError: it can't be had or read, or its attention can't be computed as asked.
+        ModelError: it can't be had or read, doesn't fit, or its attention can't be computed as asked.
         SourceError: its file can't be downloaded or isn't the pinned one.
     """
     if not may_stand_in:
@@ -91,6 +91,11 @@ def load_base_llm(
             output_loading_info=True,
             **quantised,
         )
+    except torch.OutOfMemoryError as error:  # of a quantised model, whose weights go to the GPU one by one
+        raise ModelError(
+            f"{name_of(llm)}: its weights don't fit into what is free of the GPU's memory ({_first_line(error)}); "
+            "`llara plan` says what they take"
+        ) from error
     except Exception as error:  # of many libraries, about files of others
         raise ModelError(f"{name_of(llm)}: not a usable language model: {_first_line(error)}") from error
     _require_all_weights(name_of(llm), loaded)

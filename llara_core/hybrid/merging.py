@@ -1,6 +1,7 @@
 """LoRA's products added to the weights beside which they were learnt, so that asking pays nothing for them."""
 
 from peft.tuners.lora import LoraLayer
+from torch import nn
 from transformers import PreTrainedModel
 
 from llara_core.errors import ArtifactError
@@ -18,6 +19,7 @@ def merge_lora(llm: PreTrainedModel, name: str) -> None:
     Raises:
         ArtifactError: merged weights aren't finite numbers.
     """
+    _untie(llm)
     for path, layer in [(path, part) for path, part in llm.named_modules() if isinstance(part, LoraLayer)]:
         try:
             layer.merge(safe_merge=True)
@@ -27,3 +29,12 @@ def merge_lora(llm: PreTrainedModel, name: str) -> None:
         setattr(llm.get_submodule(parent), last, layer.get_base_layer())
     if hasattr(llm, "peft_config"):
         del llm.peft_config
+
+
+def _untie(llm: PreTrainedModel) -> None:
+    """Give vocabulary head and embeddings a matrix each, if they share one that an adapter changes for one of them."""
+    ends = (llm.get_input_embeddings(), llm.get_output_embeddings())
+    bare = [end.get_base_layer() if isinstance(end, LoraLayer) else end for end in ends]
+    if bare[0].weight is bare[1].weight and any(isinstance(end, LoraLayer) for end in ends):
+        bare[1].weight = nn.Parameter(bare[0].weight.detach().clone(), requires_grad=False)
+        llm.config.tie_word_embeddings = False  # or who saves and loads it would tie them again

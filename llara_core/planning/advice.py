@@ -1,7 +1,7 @@
 """What to change where a run doesn't fit: each change by itself, and then together, in the order of what it costs.
 
-What changes no result comes first (micro-batches, checkpointing), then numbers of half the size, then a base model of 4
-bits, then what makes another model: fewer layers, shorter inputs, a smaller rank.
+What changes no result, but masks of dropout, comes first (micro-batches, checkpointing), then numbers of half the size,
+then a base model of 4 bits, then what makes another model: fewer layers, shorter inputs, a smaller rank.
 """
 
 from collections.abc import Iterable, Iterator
@@ -102,10 +102,11 @@ def _usable(options: Iterable[_Option]) -> Iterator[_Option]:
 
 def _micro_batches(params: Params, llm: Found, device: str) -> Iterator[_Option]:
     recipe, name = params.selected_objective, params.train.objective.name
+    result = "other masks of dropout" if params.lora.dropout else "the same result"
     for size in range(recipe.rows - 1, 0, -1):
         if recipe.batch_size % size == 0:
             overrides = (f"objectives.{name}.micro_batch_size={size}",)
-            yield _Option(with_recipe(params, micro_batch_size=size), overrides, "the same result, some time on a GPU")
+            yield _Option(with_recipe(params, micro_batch_size=size), overrides, f"{result}, some time on a GPU")
 
 
 def _checkpointing(params: Params, llm: Found, device: str) -> Iterator[_Option]:

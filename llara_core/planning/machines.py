@@ -29,12 +29,14 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Return the GPU that training here would use, else the main memory, within a container's limit."""
+    """Return the GPU on which this process would train, else the main memory, within a container's limit."""
     import torch  # not at the top: a second
 
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info(0)
-        return Machine(f"this machine's {torch.cuda.get_device_name(0)}", "cuda", total, free)
+    from llara_core.runtime.compute import choose_device
+
+    if (device := choose_device()).type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return Machine(f"this machine's {torch.cuda.get_device_name(device)}", "cuda", total, free)
     total, free = _main_memory(Path("/proc/meminfo"))
     for limit, used in zip(_CGROUP_LIMITS, _CGROUP_USED, strict=True):
         allowed, taken = _number(limit), _number(used)

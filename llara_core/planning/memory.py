@@ -7,6 +7,8 @@ tokens in the largest micro-batch:
                  interaction, and 4 a candidate of every stored list, on the CPU.
     weights      W P, or with linear maps in 4 bits as in `quantised`. On a CPU files are mapped, and the vocabulary's
                  head is never touched by objectives that answer in the recommender's space; on a GPU it is there too.
+                 Where processes on GPUs divide the model, all of it but the embeddings counts by their number, and
+                 twice what is whole while it works, a layer or that head: the next one is fetched meanwhile.
     trained      4 T: LoRA, projector and head, always float32
     gradients    4 T
     optimiser    8 T: AdamW's two moments
@@ -73,7 +75,7 @@ class Memory:
         return max(sum(self.parts.values()), self.starting)
 
 
-def estimate_memory(params: Params, whole: Shape, workload: Workload, device: str) -> Memory:
+def estimate_memory(params: Params, whole: Shape, workload: Workload, device: str, parts: int = 1) -> Memory:
     """Estimate the peak of one process.
 
     Args:
@@ -81,6 +83,7 @@ def estimate_memory(params: Params, whole: Shape, workload: Workload, device: st
         whole: the language model.
         workload: what is read.
         device: cpu or cuda.
+        parts: into which processes divide the frozen weights; on CPUs, which they share, it isn't counted.
 
     Raises:
         ModelError: the model hasn't the layers that are to be read.
@@ -89,7 +92,8 @@ def estimate_memory(params: Params, whole: Shape, workload: Workload, device: st
     shape = read_shape(params, whole)
     kept = numbers(params, shape, device)
     rows, width = workload.rows, workload.lengths.widest
-    weights = _weights(shape, kept) - kept.weight * _untouched(params, shape, device)
+    weights = _weights(shape, kept, parts if device == "cuda" else 1)
+    weights -= kept.weight * _untouched(params, shape, device)
     trained = count_trained(params, shape).all
     held, made = (
         kept_bytes(shape, kept, rows, width, checkpointing=checkpointing) + _projected(params, shape, workload)
@@ -124,8 +128,14 @@ def read_shape(params: Params, whole: Shape) -> Shape:
     return whole.lowest(getattr(params.selected_objective, "layers", None))
 
 
-def _weights(shape: Shape, kept: Numbers) -> int:
-    return model_bytes(shape, kept.weight) if kept.quantised else kept.weight * shape.parameters
+def _weights(shape: Shape, kept: Numbers, parts: int) -> int:
+    if kept.quantised:  # which isn't divided
+        return model_bytes(shape, kept.weight)
+    if parts == 1:
+        return kept.weight * shape.parameters
+    own = -(-(shape.parameters - shape.embedding) // parts)
+    at_work = 2 * max(shape.layer, shape.vocabulary_head)
+    return kept.weight * min(shape.embedding + own + at_work, shape.parameters)
 
 
 def _untouched(params: Params, shape: Shape, device: str) -> int:

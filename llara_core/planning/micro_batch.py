@@ -1,6 +1,7 @@
 """`micro_batch_size: auto`: as many examples at a time as fit into the memory that is free, by `memory`'s formulas.
 
-Micro-batches change a step's result by rounding alone, and its time: a GPU wants large ones.
+Micro-batches change a step's result by rounding, and with `lora.dropout` by what its masks leave out; and its time: a
+GPU wants large ones.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ def with_rows(params: Params, rows: int) -> Params:
     return with_recipe(params, micro_batch_size=rows)
 
 
-def settled(params: Params, processed: Path, metrics: Path, machine: Machine, processes: int) -> Params:
+def settled(params: Params, processed: Path, metrics: Path, machine: Machine, processes: int, parts: int = 1) -> Params:
     """Return params with a number in the place of `auto`.
 
     Args:
@@ -33,6 +34,7 @@ def settled(params: Params, processed: Path, metrics: Path, machine: Machine, pr
         metrics: the folder in which `preprocess` says what it has read.
         machine: whose memory it is, before the model is loaded.
         processes: that train together, each on a GPU of its own, or on one machine's main memory.
+        parts: into which they divide the frozen weights.
 
     Raises:
         ModelError: not even one example fits, the batch can't be divided among processes, or the model's memory isn't
@@ -42,8 +44,8 @@ def settled(params: Params, processed: Path, metrics: Path, machine: Machine, pr
     try:
         llm = find_llm(params.selected_llm)
         workload = count_workload(with_rows(params, 1), llm, processed, processed_source(metrics))
-        rows = largest_rows(params, llm, workload, machine, processes)
-        needed = _peak(with_rows(params, 1), llm, workload, machine.device)
+        rows = largest_rows(params, llm, workload, machine, processes, parts)
+        needed = _peak(with_rows(params, 1), llm, workload, machine.device, parts)
     except LlaraError as error:
         raise ModelError(f"{field}: auto can't be decided, give a number: {error}") from error
     if rows is None:
@@ -55,7 +57,9 @@ def settled(params: Params, processed: Path, metrics: Path, machine: Machine, pr
     return with_rows(params, rows)
 
 
-def largest_rows(params: Params, llm: Found, workload: Workload, machine: Machine, processes: int) -> int | None:
+def largest_rows(
+    params: Params, llm: Found, workload: Workload, machine: Machine, processes: int, parts: int = 1
+) -> int | None:
     """Return the largest size that divides a process's share of a batch and fits; None: not even 1 does.
 
     It fits if its peak, and 20 % more, is free.
@@ -66,6 +70,7 @@ def largest_rows(params: Params, llm: Found, workload: Workload, machine: Machin
         workload: with texts of any micro-batch size: the longest is the longest of all.
         machine: whose memory it is.
         processes: that work together.
+        parts: into which they divide the frozen weights.
 
     Raises:
         ModelError: the batch can't be divided among the processes.
@@ -75,7 +80,9 @@ def largest_rows(params: Params, llm: Found, workload: Workload, machine: Machin
         raise ModelError(f"objectives.*.batch_size must be a multiple of the {processes} processes, got {batch}")
     share, free = batch // processes, machine.free // _sharers(machine, processes)
     for rows in range(share, 0, -1):
-        if share % rows == 0 and _peak(with_rows(params, rows), llm, workload, machine.device) * MARGIN <= free:
+        if share % rows:
+            continue
+        if _peak(with_rows(params, rows), llm, workload, machine.device, parts) * MARGIN <= free:
             return rows
     return None
 
@@ -85,6 +92,6 @@ def _sharers(machine: Machine, processes: int) -> int:
     return 1 if machine.device == "cuda" else processes
 
 
-def _peak(params: Params, llm: Found, workload: Workload, device: str) -> int:
+def _peak(params: Params, llm: Found, workload: Workload, device: str, parts: int) -> int:
     sized = plan_workload(params, workload.catalogue, workload.lengths)
-    return estimate_memory(params, llm.shape, sized, device).peak
+    return estimate_memory(params, llm.shape, sized, device, parts).peak

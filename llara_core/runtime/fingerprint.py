@@ -14,7 +14,7 @@ from llara_core.runtime.processes import n_processes
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("llara_core", "stages")
 _LIBRARIES = ("accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
-_OPTIONAL = ("bitsandbytes",)
+_OPTIONAL = ("bitsandbytes", "flash-attn")
 
 
 def experiment_fingerprint(settings: dict[str, Any], inputs: Sequence[Path], *, by_processes: bool = True) -> str:

@@ -150,6 +150,17 @@ def test_folders_that_are_no_whole_causal_language_model_are_refused_in_one_line
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_that_is_too_large_is_not_called_unusable(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def used_up(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation")
+
+    monkeypatch.setattr(base_llm.AutoModelForCausalLM, "from_pretrained", used_up)
+    with pytest.raises(
+        ModelError, match=r"its weights don't fit into .* \(CUDA out of memory.* 2.00 GiB.\); `llara plan`"
+    ):
+        load_base_llm(folder_llm(llama_folder), CPU)
+
+
 def test_a_bert_is_refused_before_its_weights_are_read(
     llama_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

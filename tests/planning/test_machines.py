@@ -45,10 +45,13 @@ def test_a_container_has_what_its_limit_leaves(
 
 def test_a_gpu_is_what_training_would_use(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (3, 7))
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "Big One")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: [(3, 7), (2, 9)][device.index])
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: ["Big One", "Bigger One"][device.index])
     machine = machines.this_machine()
     assert (machine.name, machine.device, machine.total, machine.free) == ("this machine's Big One", "cuda", 7, 3)
+    monkeypatch.setenv("LOCAL_RANK", "1")  # of processes that train together each has its own
+    machine = machines.this_machine()
+    assert (machine.name, machine.total, machine.free) == ("this machine's Bigger One", 9, 2)
 
 
 def test_cards_of_three_sizes() -> None:

@@ -42,6 +42,21 @@ def test_weights_are_those_that_are_read_in_the_model_s_numbers(
     assert estimate_memory(half, shape, workload, "cpu").weights == 2 * 2872
 
 
+def test_of_divided_weights_a_gpu_has_its_part_and_what_is_at_work(
+    choose: Choose, shape: Shape, workload: Workload
+) -> None:
+    params, many = choose("answer"), replace(shape, layers=20)
+    # 400 of embeddings are whole; a layer has 688, the head 400, the norm 8
+    expected = 400 + (20 * 688 + 400 + 8) / 4 + 2 * 688
+    divided, alone = (estimate_memory(params, many, workload, "cuda", parts) for parts in (4, 1))
+    assert divided.weights == 4 * expected
+    assert alone.weights - divided.weights == alone.starting - divided.starting
+    assert estimate_memory(params, many, workload, "cpu", 4) == estimate_memory(params, many, workload, "cpu")
+    large = replace(many, vocabulary=500)
+    assert estimate_memory(params, large, workload, "cuda", 4).weights == 4 * (4000 + (20 * 688 + 4008) / 4 + 2 * 4000)
+    assert estimate_memory(params, shape, workload, "cuda", 2).weights == 4 * 2872  # never more than the whole
+
+
 def test_logits_of_answers_are_those_of_the_vocabulary(choose: Choose, shape: Shape, workload: Workload) -> None:
     # 2 rows × 3 answer tokens × 50 words × 12 bytes; 14 where a copy in bfloat16 comes first
     assert estimate_memory(choose("answer"), shape, workload, "cpu").logits == 3600

@@ -53,7 +53,11 @@ def test_it_follows_the_place_of_code(root: Path, take: Callable[..., str]) -> N
 
 
 @pytest.mark.parametrize(
-    "library", ["accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers"]
+    "library",
+    [
+        *("accelerate", "gguf", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers"),
+        *("bitsandbytes", "flash-attn"),  # also where they aren't installed
+    ],
 )
 def test_it_follows_the_versions_of_what_computes(
     take: Callable[..., str], monkeypatch: pytest.MonkeyPatch, library: str
