@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -31,6 +32,7 @@ def _group_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/met", rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
+    AcceleratorState._reset_state(reset_partial_state=True)  # or it tells other tests of a group that is gone
 
 
 def _hybrid(*, tied: bool, checkpointing: bool, by: Division | None, dropout: float = 0.0) -> HybridCausalLM:
