@@ -33,7 +33,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from llara_core.hybrid.adapter import AdapterManifest, attach_lora, build_hybrid
-from llara_core.hybrid.batching import pad_on_the_right, pad_prompts
+from llara_core.hybrid.batching import pad_on_the_right
 from llara_core.hybrid.merging import merge_lora
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.hybrid.questions import encode_questions
@@ -176,9 +176,7 @@ def bare_passes(model: HybridCausalLM, prompts: list[EncodedPrompt], filler_id: 
     """Read prompts and keep nothing, in the batches in which they are scored."""
     ordered = sorted(prompts, key=lambda prompt: len(prompt.input_ids))
     for start in range(0, len(ordered), size):
-        batch = pad_prompts(ordered[start : start + size], filler_id)
-        embeddings = model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"])
-        model.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"], use_cache=False)
+        model.states(**pad_on_the_right(ordered[start : start + size], filler_id))
 
 
 @torch.no_grad()

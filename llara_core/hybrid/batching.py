@@ -11,25 +11,13 @@ IGNORED = -100
 """Label of positions that don't count in the loss, as everywhere in transformers."""
 
 
-def pad_prompts(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, Tensor]:
-    """Stack prompts for decoding: padded on the left, so that every prompt ends in the last column.
-
-    Returns:
-        input_ids [B, S], attention_mask [B, S], slot_mask [B, S] bool, slot_items [K].
-    """
-    batch = _stack(prompts, [[]] * len(prompts), filler_id, left=True)
-    lengths = torch.tensor([len(prompt.input_ids) for prompt in prompts])
-    width = batch["input_ids"].shape[1]
-    return {**batch, "attention_mask": (torch.arange(width) >= width - lengths[:, None]).long()}
-
-
 def pad_on_the_right(prompts: Sequence[EncodedPrompt], filler_id: int) -> dict[str, Tensor]:
     """Stack prompts whose ends needn't meet.
 
     Returns:
         input_ids [B, S], slot_mask [B, S] bool, slot_items [K].
     """
-    return _stack(prompts, [[]] * len(prompts), filler_id, left=False)
+    return _stack(prompts, [[]] * len(prompts), filler_id)
 
 
 def pad_examples(
@@ -40,7 +28,7 @@ def pad_examples(
     Returns:
         what `pad_on_the_right` does, and labels [B, S]: the answer's ids, elsewhere IGNORED.
     """
-    batch = _stack(prompts, answers, filler_id, left=False)
+    batch = _stack(prompts, answers, filler_id)
     labels = torch.full_like(batch["input_ids"], IGNORED)
     for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         start = len(prompt.input_ids)
@@ -48,17 +36,14 @@ def pad_examples(
     return {**batch, "labels": labels}
 
 
-def _stack(
-    prompts: Sequence[EncodedPrompt], answers: Sequence[Sequence[int]], filler_id: int, *, left: bool
-) -> dict[str, Tensor]:
+def _stack(prompts: Sequence[EncodedPrompt], answers: Sequence[Sequence[int]], filler_id: int) -> dict[str, Tensor]:
     texts = [[*prompt.input_ids, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
     width = max(len(text) for text in texts)
     input_ids = torch.full((len(texts), width), filler_id)
     slot_mask = torch.zeros((len(texts), width), dtype=torch.bool)
     for row, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-        start = width - len(text) if left else 0
-        input_ids[row, start : start + len(text)] = torch.tensor(text)
-        slot_mask[row, start : start + len(prompt.slot_mask)] = torch.tensor(prompt.slot_mask)
+        input_ids[row, : len(text)] = torch.tensor(text)
+        slot_mask[row, : len(prompt.slot_mask)] = torch.tensor(prompt.slot_mask)
     slot_items = torch.tensor([item for prompt in prompts for item in prompt.slot_items], dtype=torch.long)
     return {"input_ids": input_ids, "slot_mask": slot_mask, "slot_items": slot_items}
 

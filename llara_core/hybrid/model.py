@@ -53,24 +53,41 @@ class HybridCausalLM(nn.Module):
         embeddings = self.embed(input_ids, slot_mask, slot_items)
         return self.backbone(inputs_embeds=embeddings, use_cache=False).last_hidden_state
 
+    def read_ends(self, embeddings: Tensor, lengths: Tensor, cache: Cache) -> Tensor:
+        """[B, H] the states at the last tokens of texts of these lengths [B], given embeddings [B, S, H].
+
+        They are padded on the right, which needs no mask; without one, attention is quicker. `cache`, an empty one,
+        keeps the keys and values of all tokens, padding included. Besides, what the last layer makes of a token is
+        never seen by another: its MLP is run at the ends alone.
+        """
+        rows, ends = torch.arange(len(lengths), device=lengths.device), lengths - 1
+        backbone = getattr(self.llm, self.llm.base_model_prefix)
+        hook = backbone.layers[-1].mlp.register_forward_pre_hook(lambda _, inputs: inputs[0][rows, ends][:, None])
+        try:
+            return self.backbone(inputs_embeds=embeddings, past_key_values=cache, use_cache=True).last_hidden_state[
+                rows, ends
+            ]
+        finally:
+            hook.remove()
+
     def states_seeing(
-        self, embeddings: Tensor, visible: Tensor, positions: Tensor, cache: Cache | None = None
+        self, embeddings: Tensor, visible: Tensor, places: Tensor, positions: Tensor, cache: Cache | None = None
     ) -> Tensor:
         """[B, N, H] the states at tokens that see what they are told to, so far as the model's sliding windows reach.
 
         Args:
             embeddings: [B, N, H] of the tokens.
-            visible: [B, N, S] bool, whether a token sees each of S: those of the cache, and these behind them.
-            positions: [B, S] the place of each of the S in its own text.
-            cache: keys and values of the first S − N, in all layers; without, N is S.
+            visible: [B, N, S] bool, whether a token sees each of S, of which these are some.
+            places: [B, N] the place of each token in its own text.
+            positions: [B, S] the places of the S in theirs.
+            cache: takes keys and values of these, and has those of all S, in all layers; without, the S are these.
         """
-        own = positions[:, -embeddings.shape[1] :]
-        distance = own[:, :, None] - positions[:, None, :]
+        distance = places[:, :, None] - positions[:, None, :]
         with self._taking_masks():
             return self.backbone(
                 inputs_embeds=embeddings,
                 attention_mask=attention_masks(self.llm.config, visible, distance, embeddings.dtype),
-                position_ids=own,
+                position_ids=places,
                 past_key_values=cache,
                 use_cache=cache is not None,
             ).last_hidden_state

@@ -131,10 +131,10 @@ def test_where_masks_say_who_sees_whom_another_stands_in_for_flash_attention(
     own = llm.config._attn_implementation
     words = llm.get_input_embeddings()(torch.tensor([[4, 5, 6, 7, 8, 9, 10, 11]]))
     visible, places = torch.ones(1, 8, 8, dtype=torch.bool).tril(), torch.arange(8)[None]
-    expected = hybrid.states_seeing(words, visible, places)
+    expected = hybrid.states_seeing(words, visible, places, places)
     torch.testing.assert_close(expected, hybrid.backbone(inputs_embeds=words, use_cache=False).last_hidden_state)
     llm.config._attn_implementation = FLASH  # whose package isn't here: it would fail
-    torch.testing.assert_close(hybrid.states_seeing(words, visible, places), expected)
+    torch.testing.assert_close(hybrid.states_seeing(words, visible, places, places), expected)
     assert llm.config._attn_implementation == FLASH != own
 
 

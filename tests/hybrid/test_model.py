@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from llara_core.hybrid.adapter import build_hybrid
-from llara_core.hybrid.batching import IGNORED, pad_examples, pad_prompts
+from llara_core.hybrid.batching import IGNORED, pad_examples
 from llara_core.hybrid.model import HybridCausalLM
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter
@@ -88,7 +88,4 @@ def test_padding_by_hand() -> None:
     assert right["input_ids"].tolist() == [[5, 6, 8], [7, 8, 9]]
     assert right["labels"].tolist() == [[IGNORED, IGNORED, 8], [IGNORED, 8, 9]]
     assert right["slot_mask"].tolist() == [[False, True, False], [False, False, False]]
-    left = pad_prompts(prompts, filler_id=1)
-    assert left["input_ids"].tolist() == [[5, 6], [1, 7]]
-    assert left["attention_mask"].tolist() == [[1, 1], [0, 1]]
-    assert left["slot_items"].tolist() == [3]
+    assert right["slot_items"].tolist() == [3]

@@ -99,6 +99,8 @@ _BATCHING = "llara_core/hybrid/batching.py"
 _MODEL = "llara_core/hybrid/model.py"
 _PROJECTOR = "llara_core/hybrid/projector.py"
 _QUESTIONS = "llara_core/hybrid/questions.py"
+_READ_PROMPTS = "llara_core/hybrid/reading.py"
+_ROW_CACHE = "llara_core/hybrid/row_cache.py"
 _SPLICE = "llara_core/hybrid/splice.py"
 _SEGMENTS = "llara_core/prompting/segments.py"
 _CHAT = "llara_core/prompting/chat.py"
@@ -113,6 +115,7 @@ _CHOOSING = "llara_core/objectives/choice/respondent.py"
 _ASKING = "llara_core/objectives/answer/asking.py"
 _RESPONDENT = "llara_core/objectives/answer/respondent.py"
 _GENERATION = "llara_core/objectives/answer/generation.py"
+_GREEDY = "llara_core/objectives/answer/writing.py"
 _CONSTRAINED = "llara_core/objectives/answer/constrained.py"
 _MATCHING = "llara_core/objectives/answer/matching.py"
 _METRICS = "llara_core/evaluation/metrics.py"
@@ -369,19 +372,25 @@ _ACROSS_FAMILIES = [
     Mutant(_ADAPTER, "a Gemma's words as they are stored", "stored * _embedding_scale(embedding)", "stored"),
     Mutant(_MODEL, "logits not capped", "return logits if cap is None else", "return logits if True else"),
     Mutant(_MODEL, "logits capped twice as high", "cap * (logits / cap).tanh()", "cap * (logits / (2 * cap)).tanh()"),
-    Mutant(_MODEL, "windows by places in the row", "own[:, :, None] - positions[:, None, :]", "own[:, :, None] * 0"),
+    Mutant(
+        _MODEL, "windows by places in the row", "places[:, :, None] - positions[:, None, :]", "places[:, :, None] * 0"
+    ),
+    Mutant(
+        _MODEL,
+        "a batch read up to the shortest prompt",
+        "lengths - 1\n",
+        "(lengths - 1).clamp(max=lengths.min() - 1)\n",
+    ),
+    Mutant(_MODEL, "the last layer half read for good", "hook.remove()", "pass"),
     Mutant(_MODEL, "flash attention gets masks", "if chosen == FLASH:", "if False:"),
     Mutant(_MODEL, "flash attention is gone for good", "config._attn_implementation = chosen", "pass"),
     Mutant(_MASKS, "a window one wider", "distance < window", "distance <= window"),
     Mutant(_MASKS, "no windows", "visible & (distance < window)", "visible"),
     Mutant(_MASKS, "windows everywhere", '{"full_attention": whole, "sliding', '{"full_attention": near, "sliding'),
-    Mutant(_SCORING, "a cache that forgets", "cache = DynamicCache()", "cache = DynamicCache(config=model.llm.config)"),
     Mutant(
-        _SCORING,
-        "answers at the prompt's places",
-        "dim=1, keepdim=True) + offsets",
-        "dim=1, keepdim=True) + 0 * offsets",
+        _READ_PROMPTS, "a cache that forgets", "cache = DynamicCache()", "cache = DynamicCache(config=model.llm.config)"
     ),
+    Mutant(_SCORING, "answers at the prompt's places", "own = lengths + offsets", "own = lengths + 0 * offsets"),
     Mutant(_FAMILIES, "kinds of the upper layers", "kinds[:layers]", "kinds[layers:]"),
     Mutant(_FAMILIES, "Gemma 2 taken for uncapped", 'config.model_type == "gemma2" or', ""),
     Mutant(_FAMILIES, "a Mistral without windows", '"mistral": "everywhere"', '"mistral": "none"'),
@@ -419,13 +428,6 @@ _TENSORS = [
         _BATCHING, "the last answer token not learnt", "torch.tensor(answer)", "torch.tensor([*answer[:-1], IGNORED])"
     ),
     Mutant(_BATCHING, "slot mask shifted", "torch.tensor(prompt.slot_mask)", "torch.tensor(prompt.slot_mask).roll(1)"),
-    Mutant(
-        _BATCHING, "padding attended", "torch.arange(width) >= width - lengths", "torch.arange(width) >= 0 * lengths"
-    ),
-    Mutant(_BATCHING, "prompts padded on the right", "filler_id, left=True)", "filler_id, left=False)"),
-    Mutant(
-        _BATCHING, "examples padded on the left", "answers, filler_id, left=False)", "answers, filler_id, left=True)"
-    ),
     Mutant(_PROJECTOR, "no nonlinearity", "gelu(layer(embeddings))", "layer(embeddings)"),
     Mutant(_PROJECTOR, "inputs scaled the wrong way", "layer.weight.div_(", "layer.weight.mul_("),
     Mutant(_PROJECTOR, "first bias left", "layer.bias.zero_()", "pass"),
@@ -569,19 +571,34 @@ _JUDGING = [
     Mutant(_SIGNIFICANCE, "seeds without a spread", "of_users + max(0.0, excess)", "of_users"),
     Mutant(_SIGNIFICANCE, "users of one list drawn as of many", "sizes[drawn].sum(axis=1)", "sizes.sum()"),
     Mutant(_COMPARISON, "each list a user", "Counts.of(totals / sizes)", "Counts.of(by_list)"),
-    Mutant(_GENERATION, "an answer as long as its neighbours", "ids[:limit]", "ids"),
-    Mutant(_GENERATION, "cut answers count as whole", "any(token in encoder.stop_ids for token in ids)", "True"),
+    Mutant(_GREEDY, "an answer as long as its neighbours", "< limits[row]", "< max(limits)"),
+    Mutant(
+        _GENERATION, "cut answers count as whole", "encoder.decode(ids), has_stopped(ids)", "encoder.decode(ids), True"
+    ),
     Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
     Mutant(_ASKING, "a candidate of a neighbour", "candidates[i].tolist()", "candidates[chunk[0]].tolist()"),
     Mutant(_MATCHING, "one of several candidates", "if len(named) == 1", "if named"),
     Mutant(_MATCHING, "narrower titles inside wider ones", "if start + length > covered:", "if True:"),
     Mutant(_MATCHING, "the narrowest title first", "sorted(found, reverse=True)", "sorted(found)"),
     Mutant(_ASKING, "written titles of neighbours", "candidates[i, place]", "candidates[chunk[0], place]"),
-    Mutant(_CONSTRAINED, "the last candidate", "if answer[place] == token", ""),
-    Mutant(_CONSTRAINED, "ended by a title's line", "[encoder.eos_id],", "encoder.stop_ids,"),
-    Mutant(_CONSTRAINED, "no numbers accepted", "scores + barred", "scores.masked_fill(barred < 0, -torch.inf)"),
-    Mutant(_CONSTRAINED, "any token at all", "rules=[_CandidatesOnly(tries)],", ""),
-    Mutant(_CONSTRAINED, "any token", "barred[row] = -torch.inf", "pass"),
+    Mutant(
+        _CONSTRAINED,
+        "the last candidate",
+        "self._places.setdefault(tuple(answer), place)",
+        "self._places[tuple(answer)] = place",
+    ),
+    Mutant(_CONSTRAINED, "decided too early", "if len(left) > 1 else", "if len(left) > 2 else"),
+    Mutant(_GREEDY, "no numbers accepted", "require_finite(scores.amax(dim=-1))", "pass"),
+    Mutant(_GREEDY, "any token at all", "if some is not None:", "if False:"),
+    Mutant(
+        _GREEDY, "rules of neighbours", "zip(scores, allowed, strict=True)", "zip(scores, allowed[::-1], strict=True)"
+    ),
+    Mutant(_GREEDY, "the next token one place late", "+ len(written[row]) - 1 for row", "+ len(written[row]) for row"),
+    Mutant(_GREEDY, "the same token read again", "[written[row][-1] for", "[written[row][0] for"),
+    Mutant(_GREEDY, "batches over each other", "cache.put(start, read.cache)", "cache.put(0, read.cache)"),
+    Mutant(_ROW_CACHE, "those who stay have others' texts", "order[hole] = row", "pass"),
+    Mutant(_ROW_CACHE, "texts of the ended", "kept[holes] = kept[moved]", "pass"),
+    Mutant(_ROW_CACHE, "padding seen", "columns <= own", "columns < self._end"),
     Mutant(_ASKING, "length normalisation ignored", "if params.length_normalized:", "if False:"),
     Mutant(_ASKING, "always normalised by length", "if params.length_normalized:", "if True:"),
     Mutant(_ASKING, "scores of a neighbour", "scores[chunk] = found", "scores[chunk[::-1]] = found"),
@@ -597,30 +614,19 @@ _JUDGING = [
     Mutant(
         _SCORING,
         "answers see padding",
-        "prompt_mask.bool()[:, None, :]",
-        "torch.ones_like(prompt_mask).bool()[:, None, :]",
+        "prompts[:, None, :].expand",
+        "torch.ones_like(prompts)[:, None, :].expand",
     ),
-    Mutant(_SCORING, "answers one position late", "keepdim=True) + offsets", "keepdim=True) + offsets + 1"),
-    Mutant(
-        _SCORING,
-        "positions count padding",
-        "(prompt_mask.cumsum(dim=1) - 1)",
-        "(torch.ones_like(prompt_mask).cumsum(dim=1) - 1)",
-    ),
+    Mutant(_SCORING, "answers one position late", "own = lengths + offsets", "own = lengths + offsets + 1"),
+    Mutant(_SCORING, "positions count padding", "own = lengths + offsets", "own = lengths.max() + offsets"),
     Mutant(_SCORING, "the last token not scored", "targets += answer", "targets += [*answer[:-1], -100]"),
     Mutant(
-        _SCORING,
+        _READ_PROMPTS,
         "the last token but one begins the answer",
-        "first.last_hidden_state[:, -1:]",
-        "first.last_hidden_state[:, -2:-1]",
+        "[len(prompt.input_ids) for",
+        "[len(prompt.input_ids) - 1 for",
     ),
-    Mutant(_GENERATION, "answers sampled", "do_sample=False", "do_sample=True"),
-    Mutant(
-        _GENERATION,
-        "padding read",
-        'attention_mask=batch["attention_mask"]',
-        'attention_mask=torch.ones_like(batch["attention_mask"])',
-    ),
+    Mutant(_GREEDY, "the least likely", "scores.argmax(dim=-1)", "scores.argmin(dim=-1)"),
     Mutant(_MATCHING, "case counts", "text.casefold()", "text"),
     Mutant(_METRICS, "an invalid answer is a hit", "correct & valid", "correct"),
     Mutant(_METRICS, "draws counted as users", "len(np.unique(users))", "len(users)"),

@@ -145,8 +145,8 @@ def test_answers_are_scored_and_written_as_after_whole_unpadded_prompts(
             logits = hybrid.llm(inputs_embeds=embeddings).logits[0, len(prompt.input_ids) - 1 : -1].log_softmax(-1)
             expected = sum(float(logits[place, token]) for place, token in enumerate(answer))
             assert score == pytest.approx(expected, rel=1e-3)
-    written = generate_answers(hybrid, prompts, encoder, [6] * 3)
-    assert written == [generate_answers(hybrid, [prompt], encoder, [6])[0] for prompt in prompts]
+    written = generate_answers(hybrid, prompts, encoder, [6] * 3, 2)
+    assert written == [generate_answers(hybrid, [prompt], encoder, [6], 1)[0] for prompt in prompts]
 
 
 Make = Callable[..., Params]

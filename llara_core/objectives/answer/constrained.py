@@ -6,20 +6,17 @@ Scoring weighs whole titles; this decides token by token, as free writing does, 
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-from transformers import LogitsProcessor, StoppingCriteria
-
 from llara_core.hybrid.model import HybridCausalLM
-from llara_core.objectives.answer.generation import write_greedily
-from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
+from llara_core.objectives.answer.writing import write_greedily
+from llara_core.prompting.encoding import EncodedPrompt
 
 
 def write_candidates(
     model: HybridCausalLM,
     prompts: Sequence[EncodedPrompt],
     answers: Sequence[Sequence[Sequence[int]]],
-    encoder: PromptEncoder,
+    filler_id: int,
+    batch_size: int,
 ) -> list[int]:
     """Places [B] of the candidates that the model writes, each among its prompt's own.
 
@@ -30,21 +27,15 @@ def write_candidates(
         model: in evaluation mode.
         prompts: B encoded prompts.
         answers: [B][C] token ids of the candidates, each with its end-of-text token, which stands nowhere else.
-        encoder: that encoded them.
+        filler_id: any existing token, for padding.
+        batch_size: how many prompts are read at once.
 
     Raises:
         ModelError: a score isn't a finite number.
     """
     tries = [_Trie(row) for row in answers]
-    written = write_greedily(
-        model,
-        prompts,
-        encoder,
-        limit=max(len(answer) for row in answers for answer in row),
-        stop_ids=[encoder.eos_id],  # not at a line's end: a title that has one goes on
-        rules=[_CandidatesOnly(tries)],
-        ends=[_OneIsLeft(tries)],
-    )
+    limits = [max(map(len, row)) for row in answers]
+    written = write_greedily(model, prompts, tries, limits, filler_id, batch_size)
     return [trie.place_of(ids) for trie, ids in zip(tries, written, strict=True)]
 
 
@@ -57,44 +48,16 @@ class _Trie:
         for place, answer in enumerate(answers):
             self._places.setdefault(tuple(answer), place)
 
-    def going_on(self, written: Sequence[int]) -> list[tuple[int, ...]]:
-        """Return the answers that begin with `written`, or the last one left: padding follows where it was decided."""
-        left = list(self._places)
-        for place, token in enumerate(written):
-            if len(left) == 1:
-                break
-            # None is too short: one that ended here would have been the only one with the end-of-text token before.
-            left = [answer for answer in left if answer[place] == token]
-        return left
+    def __call__(self, written: Sequence[int]) -> set[int]:
+        """Return the tokens with which candidates go on behind `written`; none once it can only be a single one."""
+        left = self._beginning_with(written)
+        return {answer[len(written)] for answer in left} if len(left) > 1 else set()
 
     def place_of(self, written: Sequence[int]) -> int:
         """Place of the candidate that was decided on."""
-        [answer] = self.going_on(written)
+        [answer] = self._beginning_with(written)
         return self._places[answer]
 
-
-class _CandidatesOnly(LogitsProcessor):
-    """Takes all other tokens away from the rows [B] that aren't decided."""
-
-    def __init__(self, tries: Sequence[_Trie]) -> None:
-        self._tries = tries
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        barred = torch.zeros_like(scores)
-        for row, (trie, written) in enumerate(zip(self._tries, input_ids.tolist(), strict=True)):
-            if len(left := trie.going_on(written)) > 1:
-                barred[row] = -torch.inf
-                barred[row, [answer[len(written)] for answer in left]] = 0.0
-        return scores + barred  # a sum, for in it what is not a number stays one that is noticed
-
-
-class _OneIsLeft(StoppingCriteria):
-    """Ends the rows [B] in which a single candidate is left."""
-
-    def __init__(self, tries: Sequence[_Trie]) -> None:
-        self._tries = tries
-
-    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
-        written = input_ids.tolist()
-        ended = [len(trie.going_on(ids)) == 1 for trie, ids in zip(self._tries, written, strict=True)]
-        return torch.tensor(ended, device=input_ids.device)
+    def _beginning_with(self, written: Sequence[int]) -> list[tuple[int, ...]]:
+        # None that is left is shorter: one that ended before would have been the only one with its end-of-text token.
+        return [answer for answer in self._places if answer[: len(written)] == tuple(written)]

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import DynamicCache
 
-from llara_core.hybrid.batching import pad_prompts, to_device
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.reading import read_prompts
 from llara_core.objectives.numbers import require_finite
 from llara_core.prompting.encoding import EncodedPrompt
 
@@ -33,33 +32,26 @@ def candidate_log_likelihoods(
     Raises:
         ModelError: a score isn't a finite number.
     """
-    batch = to_device(pad_prompts(prompts, filler_id), model.device)
-    prompt_mask = batch["attention_mask"]
-    places = (prompt_mask.cumsum(dim=1) - 1).clamp(min=0)
-    cache = DynamicCache()  # told of no sliding window, it keeps all keys, and the mask says which are near enough
-    first = model.backbone(
-        inputs_embeds=model.embed(batch["input_ids"], batch["slot_mask"], batch["slot_items"]),
-        attention_mask=prompt_mask,
-        position_ids=places,
-        past_key_values=cache,
-        use_cache=True,
-    )
+    read = read_prompts(model, prompts, filler_id)
+    lengths = read.lengths[:, None]
+    places = torch.arange(int(lengths.max()), device=model.device).expand(len(prompts), -1)
     rows = [_Row(candidates) for candidates in answers]
     ids, owners, offsets = (
         _pad([getattr(row, name) for row in rows], fill, model.device)
         for name, fill in (("inputs", filler_id), ("owners", -1), ("offsets", 0))
     )
+    own = lengths + offsets
     states = model.states_seeing(
         model.llm.get_input_embeddings()(ids),
-        _visible(prompt_mask, owners),
-        torch.cat([places, prompt_mask.sum(dim=1, keepdim=True) + offsets], dim=1),
-        cache,
+        _visible(places < lengths, owners),
+        own,
+        torch.cat([places, own], dim=1),
+        read.cache,
     )
-    ends = first.last_hidden_state[:, -1:]
     return np.stack(
         [
-            row.log_likelihoods(model.head(torch.cat([end, own[: len(row.inputs)]])))
-            for row, end, own in zip(rows, ends, states, strict=True)
+            row.log_likelihoods(model.head(torch.cat([end[None], behind[: len(row.inputs)]])))
+            for row, end, behind in zip(rows, read.ends, states, strict=True)
         ]
     )
 
@@ -96,9 +88,9 @@ def _pad(rows: list[list[int]], fill: int, device: torch.device) -> Tensor:
     return padded.to(device)
 
 
-def _visible(prompt_mask: Tensor, owners: Tensor) -> Tensor:
-    """[B, N, S + N] bool for prompt_mask [B, S] and the inputs' owners [B, N], -1 at padding."""
+def _visible(prompts: Tensor, owners: Tensor) -> Tensor:
+    """[B, N, S + N] bool for prompts [B, S], False at padding, and the inputs' owners [B, N], -1 at padding."""
     length = owners.shape[1]
     same = owners[:, :, None] == owners[:, None, :]
     earlier = torch.ones(length, length, dtype=torch.bool, device=owners.device).tril()
-    return torch.cat([prompt_mask.bool()[:, None, :].expand(-1, length, -1), same & earlier], dim=2)
+    return torch.cat([prompts[:, None, :].expand(-1, length, -1), same & earlier], dim=2)

@@ -98,5 +98,5 @@ class StreamRespondent(CatalogueRespondent):
             *(part.to(hybrid.device) for part in (tree.input_ids, tree.slot_mask, tree.slot_items))
         )
         visible, positions = tree.visible[None].to(hybrid.device), tree.positions.to(hybrid.device)
-        states = hybrid.states_seeing(embeddings, visible, positions)
+        states = hybrid.states_seeing(embeddings, visible, positions, positions)
         return self.model.head.scores(self.model.head(states[0, tree.readouts.to(hybrid.device)]))

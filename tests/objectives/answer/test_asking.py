@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llara_core.errors import ModelError
 from llara_core.hybrid.adapter import build_hybrid
@@ -17,6 +16,7 @@ from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Text
 from llara_core.tables.predictions import NO_ITEM
 from tests.factories import APPEND, PROJECTOR
+from tests.objectives.answer.liking import like
 
 CANDIDATES = np.array([[1, 2, 3], [4, 5, 8], [6, 7, 2], [3, 5, 1]])
 HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7]]
@@ -92,28 +92,16 @@ def test_generation_is_greedy_decoding_up_to_each_answer_s_own_limit(
     limits = [2, 9, 1, 5]
     expected = [_slow_answer(model, prompt, encoder, limit) for prompt, limit in zip(prompts, limits, strict=True)]
     assert len({answer.text for answer in expected}) > 1
-    assert generate_answers(model, prompts, encoder, limits) == expected
-    for size in (1, 2, 3):
-        batches = [slice(start, start + size) for start in range(0, 4, size)]
-        assert expected == [
-            answer for part in batches for answer in generate_answers(model, prompts[part], encoder, limits[part])
-        ]
+    for size in (1, 2, 3, 4):
+        assert generate_answers(model, prompts, encoder, limits, size) == expected
+    for order in ([3, 2, 1, 0], [2, 0], [1, 1, 3]):
+        found = generate_answers(model, [prompts[i] for i in order], encoder, [limits[i] for i in order], 2)
+        assert found == [expected[i] for i in order]
 
 
 def _speaking(model: HybridCausalLM, monkeypatch: pytest.MonkeyPatch, row: list[int]) -> None:
-    """Let the model's own greedy decoding say the tokens of `row` over and over; the loop is transformers'."""
-    said: list[int] = []
-
-    def forward(**inputs: torch.Tensor) -> CausalLMOutputWithPast:
-        embeddings = inputs.get("inputs_embeds")
-        batch = len(embeddings) if embeddings is not None else len(inputs["input_ids"])
-        place = 0 if embeddings is not None else said.pop() + 1
-        said.append(place)
-        logits = torch.zeros(batch, 1, model.llm.config.vocab_size)
-        logits[:, :, row[place % len(row)]] = 1.0
-        return CausalLMOutputWithPast(logits=logits, past_key_values=inputs.get("past_key_values"))
-
-    monkeypatch.setattr(model.llm, "forward", forward)
+    """Let the model like best the tokens of `row` one after the other, over and over, behind each prompt."""
+    like(model, monkeypatch, lambda step: [row[step % len(row)]])
 
 
 def test_a_whole_answer_is_one_that_stopped_within_its_own_limit(
@@ -121,9 +109,21 @@ def test_a_whole_answer_is_one_that_stopped_within_its_own_limit(
 ) -> None:
     heat = encoder.encode_answer(Text(" Heat"))
     _speaking(model, monkeypatch, heat)
-    answers = generate_answers(model, prompts, encoder, [len(heat) - 1, len(heat), len(heat) + 3, 1])
+    answers = generate_answers(model, prompts, encoder, [len(heat) - 1, len(heat), len(heat) + 3, 1], 4)
     assert [answer.is_whole for answer in answers] == [False, True, True, len(heat) == 1]
     assert [answer.text for answer in answers[:3]] == ["Heat"] * 3
+
+
+def test_no_pass_is_made_for_a_row_that_has_ended(
+    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All say the same four tokens and the end. Three prompts are read, then the fourth; then all go on."""
+    said = [20, 21, 22, 23, encoder.eos_id]
+    passes = like(model, monkeypatch, lambda step: [said[step]])
+    answers = generate_answers(model, prompts, encoder, [3, 9, 1, 4], batch_size=3)
+    assert [answer.is_whole for answer in answers] == [False, True, False, False]
+    assert [answer.text for answer in answers] == [encoder.decode(said[:limit]) for limit in (3, 9, 1, 4)]
+    assert passes == [3, 1, 3, 3, 2, 1]
 
 
 def test_no_generated_answer_depends_on_the_others_in_its_batch(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llara_core.errors import ArtifactError, ModelError
 from llara_core.evaluation.artifacts import Artifacts, load_tuned
@@ -22,6 +21,7 @@ from llara_core.prompting.segments import Mode, PromptWriter, Text
 from llara_core.tables.predictions import WHOLE
 from tests.conftest import TITLES
 from tests.factories import APPEND, PROJECTOR
+from tests.objectives.answer.liking import like
 
 MORE = ["The Pianist", "The Piano Lesson", "The Piano Teacher", "Heat and Dust", "Toy Story 2", "Aliens", "Babel"]
 CANDIDATES = np.array([[1, 13, 3, 7, 10], [4, 5, 14, 6, 12], [7, 10, 11, 9, 2], [8, 15, 1, 13, 5], [5, 14, 4, 15, 8]])
@@ -86,7 +86,7 @@ def test_it_is_not_scoring(model: HybridCausalLM, writer: PromptWriter, encoder:
     """The likeliest title needn't begin with the likeliest token: most of the random model's don't."""
     prompts, options = _prompts(writer, encoder), _options(writer, encoder)
     likeliest = candidate_log_likelihoods(model, prompts, options, encoder.filler_id).argmax(axis=1)
-    assert write_candidates(model, prompts, options, encoder) != likeliest.tolist()
+    assert write_candidates(model, prompts, options, encoder.filler_id, 8) != likeliest.tolist()
 
 
 @pytest.mark.every_family
@@ -97,10 +97,15 @@ def test_no_answer_depends_on_the_others_in_its_batch(
     prompts, options = _prompts(writer, encoder), _options(writer, encoder)
     hill = " The Englishman Who Went Up a Hill But Came Down a"
     options[2] = [encoder.encode_answer(Text(f"{hill} {end}")) for end in ("Mountain", "Valley", "Heat", "Hill")]
-    alone = [write_candidates(model, [prompt], [row], encoder)[0] for prompt, row in zip(prompts, options, strict=True)]
+    alone = [
+        write_candidates(model, [prompt], [row], encoder.filler_id, 8)[0]
+        for prompt, row in zip(prompts, options, strict=True)
+    ]
     assert alone == [_slow_choice(model, prompt, row) for prompt, row in zip(prompts, options, strict=True)]
     for order in ([0, 1, 2, 3, 4], [4, 2, 0], [3, 2], [2, 2, 1]):
-        together = write_candidates(model, [prompts[i] for i in order], [options[i] for i in order], encoder)
+        together = write_candidates(
+            model, [prompts[i] for i in order], [options[i] for i in order], encoder.filler_id, 2
+        )
         assert together == [alone[i] for i in order]
 
 
@@ -115,25 +120,14 @@ def test_short_prompts_beside_long_ones_are_answered_as_alone(
         prompts.append(encoder.encode(writer.compose(0, history, row, "hybrid")))
         options.append([encoder.encode_answer(writer.answer(item)) for item in row])
     expected = [_slow_choice(model, prompt, row) for prompt, row in zip(prompts, options, strict=True)]
-    assert write_candidates(model, prompts, options, encoder) == expected
+    assert write_candidates(model, prompts, options, encoder.filler_id, 8) == expected
 
 
 def _liking(
     model: HybridCausalLM, monkeypatch: pytest.MonkeyPatch, liked: list[list[int]], least: float = 0.0
 ) -> list[int]:
-    """Let the model give every row the scores 1, ½, ⅓ … for the tokens `liked` at step 0, 1, …; log the steps."""
-    steps: list[int] = []
-
-    def forward(**inputs: torch.Tensor) -> CausalLMOutputWithPast:
-        batch = len(inputs["inputs_embeds"] if inputs.get("inputs_embeds") is not None else inputs["input_ids"])
-        logits = torch.full((batch, 1, model.llm.config.vocab_size), least)
-        for place, token in enumerate(liked[len(steps)]):
-            logits[:, :, token] = 1 / (1 + place)
-        steps.append(len(steps))
-        return CausalLMOutputWithPast(logits=logits, past_key_values=inputs.get("past_key_values"))
-
-    monkeypatch.setattr(model.llm, "forward", forward)
-    return steps
+    """Let every row like best the tokens liked[0], then liked[1], …; return how many rows each pass has."""
+    return like(model, monkeypatch, liked.__getitem__, least)
 
 
 @pytest.mark.parametrize(("place", "title"), [(0, "Alien"), (1, "Alien 3")])
@@ -148,9 +142,9 @@ def test_a_title_that_begins_another_is_told_from_it_by_its_end(
     short, long = (encoder.encode_answer(Text(f" {name}")) for name in ("Alien", "Alien 3"))
     assert long[: len(short) - 1] == short[:-1]
     said = encoder.encode_answer(Text(f" {title}"))
-    steps = _liking(model, monkeypatch, [[token] for token in said])
-    assert write_candidates(model, _prompts(writer, encoder)[:1], [[short, long]], encoder) == [place]
-    assert len(steps) == len(short)  # up to where they part
+    passes = _liking(model, monkeypatch, [[token] for token in said])
+    assert write_candidates(model, _prompts(writer, encoder)[:1], [[short, long]], encoder.filler_id, 8) == [place]
+    assert passes == [1] * len(short)  # up to where they part
 
 
 def test_one_pass_tells_titles_of_one_token_apart(
@@ -158,9 +152,9 @@ def test_one_pass_tells_titles_of_one_token_apart(
 ) -> None:
     end = encoder.eos_id
     answers = [[[7, end], [8, end], [9, end]], [[9, end], [7, end], [end]], [[7, end], [5, end], [6, end]]]
-    steps = _liking(model, monkeypatch, [[20, end, 9, 5, 7]])
-    assert write_candidates(model, _prompts(writer, encoder)[:3], answers, encoder) == [2, 2, 1]
-    assert len(steps) == 1
+    passes = _liking(model, monkeypatch, [[20, end, 9, 5, 7]])
+    assert write_candidates(model, _prompts(writer, encoder)[:3], answers, encoder.filler_id, 8) == [2, 2, 1]
+    assert passes == [3]
 
 
 def test_no_pass_is_made_for_what_is_decided(
@@ -168,9 +162,9 @@ def test_no_pass_is_made_for_what_is_decided(
 ) -> None:
     end = encoder.eos_id
     answers = [[[5, 6, 7, 8, 9, end], [5, 7, 7, 8, 9, end]], [[10, 11, 12, 13, end], [14, 11, 12, 13, end]]]
-    steps = _liking(model, monkeypatch, [[5, 10], [7, 11]])
-    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder) == [1, 0]
-    assert len(steps) == 2
+    passes = _liking(model, monkeypatch, [[5, 10], [7, 11]])
+    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder.filler_id, 8) == [1, 0]
+    assert passes == [2, 1]
 
 
 def test_a_model_that_would_rather_write_something_else_writes_a_candidate(
@@ -193,7 +187,7 @@ def test_titles_that_go_on_behind_a_line_s_end_can_be_written(
     line_end, end = next(token for token in encoder.stop_ids if token != encoder.eos_id), encoder.eos_id
     answers = [[[5, line_end, 6, end], [5, line_end, 7, end]]]
     _liking(model, monkeypatch, [[5], [line_end], [7]])
-    assert write_candidates(model, _prompts(writer, encoder)[:1], answers, encoder) == [1]
+    assert write_candidates(model, _prompts(writer, encoder)[:1], answers, encoder.filler_id, 8) == [1]
 
 
 def test_of_titles_with_the_same_tokens_the_first_is_taken(
@@ -202,7 +196,7 @@ def test_of_titles_with_the_same_tokens_the_first_is_taken(
     end = encoder.eos_id
     _liking(model, monkeypatch, [[6], [5]])
     answers = [[[5, 6, end], [6, 5, end], [6, 5, end]], [[6, 5, end], [6, 5, end], [6, 5, end]]]
-    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder) == [1, 0]
+    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder.filler_id, 8) == [1, 0]
 
 
 @pytest.mark.parametrize("wrong", ["nan", "inf"])
@@ -213,10 +207,10 @@ def test_a_model_that_computes_no_numbers_is_refused(
     end, prompts = encoder.eos_id, _prompts(writer, encoder)[:1]
     answers = [[[5, 6, end], [6, 5, end]]]
     _liking(model, monkeypatch, [[6, 5]])
-    assert write_candidates(model, prompts, answers, encoder) == [1]
+    assert write_candidates(model, prompts, answers, encoder.filler_id, 8) == [1]
     _liking(model, monkeypatch, [[6, 5]], least=float(wrong))
     with pytest.raises(ModelError, match="scores must be finite numbers"):
-        write_candidates(model, prompts, answers, encoder)
+        write_candidates(model, prompts, answers, encoder.filler_id, 8)
 
 
 def test_broken_weights_are_refused(

@@ -1,0 +1,104 @@
+"""Greedy decoding of many rows at once, each under a rule of its own.
+
+A step of a few rows costs little more than reading the weights, and the vocabulary's head, from memory. So prompts are
+read in small batches, but all of them are answered together.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from llara_core.hybrid.model import HybridCausalLM
+from llara_core.hybrid.reading import read_prompts
+from llara_core.hybrid.row_cache import RowCache
+from llara_core.objectives.numbers import require_finite
+from llara_core.prompting.encoding import EncodedPrompt
+
+
+class Rule(Protocol):
+    """Says how a row may go on."""
+
+    def __call__(self, written: Sequence[int]) -> Collection[int] | None:
+        """Token ids one of which may follow what was written; None: any; empty: the row has ended."""
+
+
+@torch.no_grad()
+def write_greedily(
+    model: HybridCausalLM,
+    prompts: Sequence[EncodedPrompt],
+    rules: Sequence[Rule],
+    limits: Sequence[int],
+    filler_id: int,
+    batch_size: int,
+) -> list[list[int]]:
+    """Write the likeliest token after each of B prompts, and again; a row that has ended costs nothing more.
+
+    Args:
+        model: in evaluation mode.
+        prompts: B encoded prompts.
+        rules: [B].
+        limits: [B] of tokens.
+        filler_id: any existing token, for padding.
+        batch_size: how many prompts are read at once.
+
+    Returns:
+        [B] token ids.
+
+    Raises:
+        ModelError: a score isn't a finite number.
+    """
+    written: list[list[int]] = [[] for _ in prompts]
+
+    def going_on(rows: Sequence[int]) -> list[int]:
+        """Places in `rows` of those that haven't ended."""
+        return [
+            place
+            for place, row in enumerate(rows)
+            if len(written[row]) < limits[row] and ((allowed := rules[row](written[row])) is None or allowed)
+        ]
+
+    rows = going_on(range(len(prompts)))
+    if not rows:
+        return written
+    states, cache = _read(model, [prompts[row] for row in rows], max(limits), filler_id, batch_size)
+    while True:
+        tokens = _likeliest(model.head(states), [rules[row](written[row]) for row in rows])
+        for row, token in zip(rows, tokens, strict=True):
+            written[row].append(token)
+        if not (staying := going_on(rows)):
+            return written
+        rows = [rows[place] for place in cache.leave(staying)]
+        places = [len(prompts[row].input_ids) + len(written[row]) - 1 for row in rows]
+        states = _read_on(model, cache, [written[row][-1] for row in rows], places)
+
+
+def _read(
+    model: HybridCausalLM, prompts: Sequence[EncodedPrompt], limit: int, filler_id: int, batch_size: int
+) -> tuple[Tensor, RowCache]:
+    """States [B, H] at the ends of B prompts, and what was read with room for `limit` more tokens."""
+    cache = RowCache(len(prompts), max(len(prompt.input_ids) for prompt in prompts) + limit)
+    states = []
+    for start in range(0, len(prompts), batch_size):
+        read = read_prompts(model, prompts[start : start + batch_size], filler_id)
+        cache.put(start, read.cache)
+        states.append(read.ends)
+    return torch.cat(states), cache
+
+
+def _read_on(model: HybridCausalLM, cache: RowCache, tokens: Sequence[int], places: Sequence[int]) -> Tensor:
+    """States [B, H] at the next tokens of B rows, which stand at these places of their texts."""
+    embeddings = model.llm.get_input_embeddings()(torch.tensor(tokens, device=model.device)[:, None])
+    return model.states_seeing(embeddings, *cache.expect(places, model.device), cache)[:, 0]
+
+
+def _likeliest(scores: Tensor, allowed: Sequence[Collection[int] | None]) -> list[int]:
+    """[B] tokens of the highest scores [B, V], each among those allowed to its row."""
+    require_finite(scores.amax(dim=-1))  # a model's own settings may forbid tokens through −inf
+    for row, some in zip(scores, allowed, strict=True):
+        if some is not None:
+            ids = torch.tensor(sorted(some), device=scores.device)
+            kept = row[ids]
+            row.fill_(-torch.inf)[ids] = kept
+    return scores.argmax(dim=-1).tolist()
