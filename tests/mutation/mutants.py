@@ -595,6 +595,7 @@ _JUDGING = [
     ),
     Mutant(_GREEDY, "the next token one place late", "+ len(written[row]) - 1 for row", "+ len(written[row]) for row"),
     Mutant(_GREEDY, "the same token read again", "[written[row][-1] for", "[written[row][0] for"),
+    Mutant(_GREEDY, "portions without their padding", "len(run) * max(run)", "sum(run)"),
     Mutant(_GREEDY, "batches over each other", "cache.put(start, read.cache)", "cache.put(0, read.cache)"),
     Mutant(_ROW_CACHE, "those who stay have others' texts", "order[hole] = row", "pass"),
     Mutant(_ROW_CACHE, "texts of the ended", "kept[holes] = kept[moved]", "pass"),

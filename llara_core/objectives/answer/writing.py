@@ -5,6 +5,7 @@ read in small batches, but all of them are answered together.
 """
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -15,6 +16,8 @@ from llara_core.hybrid.reading import read_prompts
 from llara_core.hybrid.row_cache import RowCache
 from llara_core.objectives.numbers import require_finite
 from llara_core.prompting.encoding import EncodedPrompt
+
+_CPU_TOKENS = 800  # read in a pass: more are no quicker, and tensors of MiB leave the cache and go back to the system
 
 
 class Rule(Protocol):
@@ -41,7 +44,7 @@ def write_greedily(
         rules: [B].
         limits: [B] of tokens.
         filler_id: any existing token, for padding.
-        batch_size: how many prompts are read at once.
+        batch_size: how many prompts are read at once; on a CPU fewer, if they are long.
 
     Returns:
         [B] token ids.
@@ -79,12 +82,23 @@ def _read(
 ) -> tuple[Tensor, RowCache]:
     """States [B, H] at the ends of B prompts, and what was read with room for `limit` more tokens."""
     cache = RowCache(len(prompts), max(len(prompt.input_ids) for prompt in prompts) + limit)
+    most = _CPU_TOKENS if model.device.type == "cpu" else None
     states = []
-    for start in range(0, len(prompts), batch_size):
-        read = read_prompts(model, prompts[start : start + batch_size], filler_id)
+    for start, end in portions([len(prompt.input_ids) for prompt in prompts], batch_size, most):
+        read = read_prompts(model, prompts[start:end], filler_id)
         cache.put(start, read.cache)
         states.append(read.ends)
     return torch.cat(states), cache
+
+
+def portions(lengths: Sequence[int], size: int, tokens: int | None) -> list[tuple[int, int]]:
+    """Starts and ends of runs of up to `size` texts and, with padding, up to so many `tokens`, or of a single text."""
+    cuts = [0]
+    for place in range(1, len(lengths)):
+        run = lengths[cuts[-1] : place + 1]
+        if len(run) > size or (tokens is not None and len(run) * max(run) > tokens):
+            cuts.append(place)
+    return list(pairwise([*cuts, len(lengths)]))
 
 
 def _read_on(model: HybridCausalLM, cache: RowCache, tokens: Sequence[int], places: Sequence[int]) -> Tensor:

@@ -11,6 +11,7 @@ from llara_core.hybrid.model import HybridCausalLM
 from llara_core.objectives.answer.asking import ask
 from llara_core.objectives.answer.generation import Answer, generate_answers
 from llara_core.objectives.answer.scoring import candidate_log_likelihoods
+from llara_core.objectives.answer.writing import portions
 from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Text
@@ -112,6 +113,16 @@ def test_a_whole_answer_is_one_that_stopped_within_its_own_limit(
     answers = generate_answers(model, prompts, encoder, [len(heat) - 1, len(heat), len(heat) + 3, 1], 4)
     assert [answer.is_whole for answer in answers] == [False, True, True, len(heat) == 1]
     assert [answer.text for answer in answers[:3]] == ["Heat"] * 3
+
+
+def test_prompts_are_read_in_portions_by_hand() -> None:
+    """Two of 200 and 300 tokens take 600 with padding; with a third, 900."""
+    lengths = [200, 300, 300, 500, 900, 100]
+    assert portions(lengths, 4, 800) == [(0, 2), (2, 3), (3, 4), (4, 5), (5, 6)]
+    assert portions(lengths, 4, 1000) == [(0, 3), (3, 4), (4, 5), (5, 6)]
+    assert portions(lengths, 4, None) == [(0, 4), (4, 6)]
+    assert portions(lengths[:2], 1, 800) == [(0, 1), (1, 2)]
+    assert portions([100] * 8, 8, 800) == [(0, 8)]
 
 
 def test_no_pass_is_made_for_a_row_that_has_ended(
