@@ -4,6 +4,8 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TOKENIZERS_PARALLELISM := false
+# Empty, for where it is set (in containers, mostly) every process would compile what uv has installed anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: repro test lint format browser mutation clean
 .DEFAULT_GOAL := repro

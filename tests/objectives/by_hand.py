@@ -1,6 +1,7 @@
 """Prompts, a Llama with LoRA, and the three losses written out: example by example, token by token, without padding.
 
 Only weights, titles and the tokenizer are the project's: what is read is put together here, and all is in float64.
+A model of another family is transformers' own, given whole texts one by one, and its norms stay in float32.
 """
 
 import math
@@ -18,7 +19,7 @@ from llara_core.objectives.stream.model import StreamModel
 from llara_core.params.projector import FusionKind
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode
-from tests.conftest import TITLES
+from tests.conftest import TITLES, read_words
 from tests.hybrid.by_hand import behavioural_tokens
 
 THETA = 10_000.0  # of the rotary positions
@@ -97,7 +98,7 @@ class Reading:
 
 def embeddings(hybrid: HybridCausalLM, laid: Layout) -> Tensor:
     """[S, H] of what is laid out: w, b, or w + b, with b's gate in it."""
-    table, vectors = hybrid.llm.model.embed_tokens.weight, hybrid.item_embeddings
+    table, vectors = read_words(hybrid.llm), hybrid.item_embeddings
     shown = [vectors[item] for item in laid.items if item is not None]
     joined, rows = iter(behavioural_tokens(hybrid.projector, shown)), []
     for token, item in zip(laid.tokens, laid.items, strict=True):
@@ -111,8 +112,10 @@ def embeddings(hybrid: HybridCausalLM, laid: Layout) -> Tensor:
 
 
 def states(hybrid: HybridCausalLM, read: Tensor) -> Tensor:
-    """[S, H] of a Llama that reads [S, H]."""
+    """[S, H] of a language model that reads [S, H]."""
     llama = hybrid.llm.model
+    if hybrid.llm.config.model_type != "llama":
+        return llama(inputs_embeds=read[None]).last_hidden_state[0]
     for layer in llama.layers:
         read = read + _attention(layer.self_attn, _norm(layer.input_layernorm, read), hybrid.llm.config)
         inside, mlp = _norm(layer.post_attention_layernorm, read), layer.mlp
@@ -160,6 +163,8 @@ def answer_loss(hybrid: HybridCausalLM, laid: Layout, answer: Sequence[int]) -> 
     """Sum over an answer's tokens of −log p, in nats."""
     whole = Layout([*laid.tokens, *answer], [*laid.items, *(None for _ in answer)], [])
     found = states(hybrid, embeddings(hybrid, whole)) @ hybrid.llm.lm_head.weight.T
+    if cap := getattr(hybrid.llm.config, "final_logit_softcapping", None):  # of Gemma 2
+        found = cap * torch.tanh(found / cap)
     before = len(laid.tokens) - 1  # where the answer's first token is predicted
     return -torch.stack([found[before + k].log_softmax(0)[token] for k, token in enumerate(answer)]).sum()
 

@@ -15,7 +15,7 @@ from llara_core.params.sections import Lora
 from llara_core.prompting.question import Question
 from llara_core.prompting.segments import Mode
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
-from tests.conftest import TITLES, make_llama
+from tests.conftest import TITLES, make_llm
 from tests.factories import PROJECTORS
 from tests.objectives.by_hand import THETA
 from tests.objectives.stream.conftest import BASE
@@ -87,11 +87,11 @@ def make_recommender() -> SequentialRecommender:
     return build_recommender(tiny("sasrec", tied=True), len(TITLES) - 1, history_length=8).eval().double()
 
 
-def make_hybrid(vocabulary: int, kind: str, fusion: Fusion) -> HybridCausalLM:
-    """Join a tiny Llama with LoRA and this projector, as in training; LoRA's dropout is 0."""
-    llama, lora = make_llama(vocabulary), Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
+def make_hybrid(vocabulary: int, kind: str, fusion: Fusion, family: str = "llama") -> HybridCausalLM:
+    """Join a tiny language model with LoRA and this projector, as in training; LoRA's dropout is 0."""
+    llm, lora = make_llm(family, vocabulary), Lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
     torch.manual_seed(4)
-    adapted = attach_lora(_in_double_precision(llama), lora, BASE)
+    adapted = attach_lora(_in_double_precision(llm) if family == "llama" else llm.double(), lora, BASE)
     vectors = np.asarray(make_recommender().output_weights.detach().float())
     hybrid = build_hybrid(adapted.get_base_model(), vectors, PROJECTORS[kind], fusion).double()
     scatter(hybrid)
@@ -127,6 +127,7 @@ def require_equal_gradients(
     *,
     has_tokens: bool,
     unused: str = "",
+    within: float = 1e-10,
 ) -> None:
     """Compare gradients by name with those of the loss `expected`; with behavioural tokens every weight must have one.
 
@@ -142,5 +143,5 @@ def require_equal_gradients(
             continue
         assert own.dtype == gradient.dtype == torch.float64
         size = max(gradient.abs().max().item(), 1.0)
-        assert (own - gradient).abs().max().item() < 1e-10 * size, name
+        assert (own - gradient).abs().max().item() < within * size, name
         assert gradient.abs().max() > 1e-6 or name == unused, name
