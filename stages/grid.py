@@ -16,7 +16,7 @@ from llara_core.experiments.plan import Planned, Speeds, plan, startable
 from llara_core.experiments.records import Cache, Record, recorded_stages
 from llara_core.experiments.runs import Run, expand, own_paths
 from llara_core.experiments.suites import Suite
-from llara_core.params.loading import load_params
+from llara_core.params.loading import load_params, read_plain
 from llara_core.params.params import Params
 from llara_core.runtime.paths import PREDICTIONS
 from stages.checkouts import Checkouts, Job, git, last_lines
@@ -72,9 +72,9 @@ def expand_here(
         ParamsError: an arm is unusable.
     """
     base = load_params(PARAMS)
-    pipeline, plain = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) for path in (_PIPELINE, PARAMS))
+    pipeline, plain = read_plain(_PIPELINE), read_plain(PARAMS)
     code = code_digests(stages_of(pipeline, plain), checkouts.tracked, Path())
-    return base, expand(name, suite, n_seeds, minutes, PARAMS, pipeline, code, base), code
+    return base, expand(name, suite, n_seeds, minutes, plain, pipeline, code, base), code
 
 
 def _require_own_files(runs: Sequence[Run], checkouts: Checkouts) -> None:

@@ -1,24 +1,22 @@
 """params.yaml as `dvc exp run -S …` would leave it."""
 
 import difflib
+import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from pydantic import ValidationError
 
 from llara_core.errors import ParamsError
-from llara_core.params.loading import load_params
+from llara_core.params.loading import describe_problems
 from llara_core.params.params import Params
 
-_PARAMS = "params.yaml"
 
-
-def override(path: Path, overrides: Sequence[str], what: str) -> tuple[dict[str, Any], Params]:
-    """Apply `overrides` to the params of `path`, by DVC's own code: as plain values, and checked.
+def override(plain: Mapping[str, Any], overrides: Sequence[str], what: str) -> tuple[dict[str, Any], Params]:
+    """Apply `overrides` to what params.yaml holds, by DVC's own code: as plain values, and checked.
 
     Raises:
         ParamsError: one is no override, names no param, or leaves params that can't be used; `what` says whose it is.
@@ -26,21 +24,19 @@ def override(path: Path, overrides: Sequence[str], what: str) -> tuple[dict[str,
     # Not at the top: they take a second to import, and a mistake in experiments.yaml shouldn't wait for them.
     from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
-    from ruamel.yaml.representer import RepresenterError
 
     with tempfile.TemporaryDirectory() as folder:
-        changed = Path(folder) / _PARAMS
-        shutil.copyfile(path, changed)
+        file = Path(folder) / "params.json"  # of which DVC makes the same as of a YAML file, far sooner
+        file.write_text(json.dumps(plain), encoding="utf-8")
         try:
-            apply_overrides(changed, list(overrides))
-        except (DvcException, RepresenterError) as error:  # the latter of a sweep over a range, which is no value
-            plain = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+            apply_overrides(file, list(overrides))
+        except (DvcException, TypeError) as error:  # the latter of a sweep over a range, which is no value
             raise ParamsError(f"{what}: {_problem(plain, overrides, error)}") from error
-        try:
-            params = load_params(changed)
-        except ParamsError as error:
-            raise ParamsError(f"{what}: {str(error).removeprefix(f'{changed}: ')}") from error
-        return YAML(typ="safe").load(changed.read_text(encoding="utf-8")), params
+        changed = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        return changed, Params.model_validate(changed)
+    except ValidationError as error:
+        raise ParamsError(f"{what}: {describe_problems(error)}") from error
 
 
 def name_of(text: str) -> str:

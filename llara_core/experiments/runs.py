@@ -46,7 +46,7 @@ def expand(
     suite: Suite,
     n_seeds: int,
     minutes: float,
-    path: Path,
+    plain: Mapping[str, Any],
     pipeline: Mapping[str, Any],
     code: Mapping[str, str],
     base: Params,
@@ -58,10 +58,10 @@ def expand(
         suite: its arms.
         n_seeds: seeds 0, 1, … of each.
         minutes: of tuning.
-        path: params.yaml.
+        plain: what params.yaml holds.
         pipeline: content of dvc.yaml.
         code: digests of the pipeline's code.
-        base: the params of `path`.
+        base: the same, checked.
 
     Raises:
         ParamsError: an override is unusable, arms are tuned on different numbers of examples, or two are the same.
@@ -72,13 +72,13 @@ def expand(
     ready = {}
     for arm in arms:
         _refuse_given(f"{name}.{arm}", [*suite.everywhere, *suite.arms[arm]])
-        ready[arm] = override(path, [*shared, *suite.arms[arm]], f"{name}.{arm}")
+        ready[arm] = override(plain, [*shared, *suite.arms[arm]], f"{name}.{arm}")
     _require_equal_examples(name, {arm: params for arm, (_, params) in ready.items()}, suite.baseline)
     runs = []
     for seed in range(n_seeds):
         for arm in arms:
-            plain, params = ready[arm]
-            stages = tuple(stages_of(pipeline, plain | {"seed": seed}))
+            changed, params = ready[arm]
+            stages = tuple(stages_of(pipeline, changed | {"seed": seed}))
             found = signatures(stages, code)
             digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:_DIGITS]
             overrides = (*shared, *suite.arms[arm], f"seed={seed}")

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from llara_core.errors import ParamsError
 from llara_core.params.base import Name, PositiveFloat, PositiveInt, Section
-from llara_core.params.loading import describe_problems
+from llara_core.params.loading import describe_problems, read_plain
 
 # Both are parts of an experiment's name, which is a git reference.
 SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -61,13 +59,8 @@ def load_suites(path: Path) -> dict[str, Suite]:
     Raises:
         ParamsError: naming every unusable field, the expectation and the value found.
     """
-    if not path.is_file():
-        raise ParamsError(f"{path}: no such file; run the command in the repository's root")
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        return _SUITES.validate_python(content)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        return _SUITES.validate_python(read_plain(path))
     except ValidationError as error:
         raise ParamsError(f"{path}: {describe_problems(error, ('suite',))}") from error
 

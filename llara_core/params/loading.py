@@ -42,16 +42,24 @@ def load_params(path: Path) -> Params:
     Raises:
         ParamsError: naming every unusable field by its dotted path, the expectation and the value found.
     """
+    try:
+        return Params.model_validate(read_plain(path))
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {describe_problems(error)}") from error
+
+
+def read_plain(path: Path) -> Any:
+    """Read what `path` holds, unchecked.
+
+    Raises:
+        ParamsError: it isn't there, or no YAML.
+    """
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; run the command in the repository's root")
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise ParamsError(f"{path}: {describe_problems(error)}") from error
 
 
 def describe_problems(error: ValidationError, inside: tuple[str, ...] = ()) -> str:

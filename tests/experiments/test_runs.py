@@ -1,10 +1,12 @@
 """Runs of the shipped suites and of wrong ones: what differs between arms, what is refused."""
 
+import shutil
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+from dvc.utils.hydra import apply_overrides
 
 from llara_core.errors import ParamsError
 from llara_core.experiments.overrides import name_of, override
@@ -12,12 +14,12 @@ from llara_core.experiments.pipeline import stages_of
 from llara_core.experiments.runs import Run, expand, n_examples
 from llara_core.experiments.suites import Suite, load_suites
 from llara_core.objectives.step_plan import step_settings
-from llara_core.params.loading import load_params
+from llara_core.params.loading import load_params, read_plain
 from llara_core.params.params import Params
 from tests.conftest import ROOT
 
 PATH = ROOT / "params.yaml"
-PIPELINE, PLAIN = (YAML(typ="safe").load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+PIPELINE, PLAIN = read_plain(ROOT / "dvc.yaml"), read_plain(PATH)
 CODE = {path: path for stage in stages_of(PIPELINE, PLAIN) for path in stage.code}
 SUITES = load_suites(ROOT / "experiments.yaml")
 
@@ -34,7 +36,7 @@ def _suite(**arms: list[str]) -> Suite:
 
 
 def _runs(name: str, suite: Suite, n_seeds: int = 2, minutes: float | None = None) -> list[Run]:
-    return expand(name, suite, n_seeds, minutes or suite.minutes, PATH, PIPELINE, CODE, load_params(PATH))
+    return expand(name, suite, n_seeds, minutes or suite.minutes, PLAIN, PIPELINE, CODE, load_params(PATH))
 
 
 def _leaves(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -68,7 +70,7 @@ def test_dvc_is_given_what_was_checked_and_no_arm_s_override_is_idle(name: str) 
     """Of the file that `dvc exp run -S …` leaves: each stage's params, and what the arm has changed."""
     suite = SUITES[name]
     runs = _runs(name, suite, 1)
-    files = {run.arm: override(PATH, run.overrides, run.name) for run in runs}
+    files = {run.arm: override(PLAIN, run.overrides, run.name) for run in runs}
     base, restated = _leaves(files[suite.baseline][0]), {name_of(text) for text in suite.arms[suite.baseline]}
     for run in runs:
         plain, params = files[run.arm]
@@ -176,13 +178,28 @@ def test_two_equal_arms_are_refused() -> None:
         _runs("toy", _suite(first=["lora.rank=4"], second=["lora.rank=4", "recommenders.caser.lr=0.1"]))
 
 
-def test_an_override_leaves_the_file_alone(tmp_path: Path, params: Params) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_bytes(PATH.read_bytes())
-    plain, changed = override(path, ["projector.kind=linear", "~projector.depth", "~projector.hidden"], "it")
-    assert path.read_bytes() == PATH.read_bytes()
+def test_overrides_change_what_they_name_alone(params: Params) -> None:
+    before = deepcopy(PLAIN)
+    plain, changed = override(PLAIN, ["projector.kind=linear", "~projector.depth", "~projector.hidden"], "it")
+    assert before == PLAIN
     assert plain["projector"] == {"kind": "linear"} == changed.projector.model_dump()
     assert changed.model_copy(update={"projector": params.projector}) == params
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["objectives.stream.lr=1e-5", "objectives.stream.head_lr=3", "prompt.separator='; '", "eval.limit=null"],
+        ["prompt.templates=['After {history}, of {candidates}:']", "eval.probes=[id,text]", "eval.untuned=true"],
+        ["+llms.own={source: folder, path: /a/b, dtype: float32, attention: sdpa}", "llm.name=own"],
+        ["projector.kind=transformer", "~projector.depth", "+projector.blocks=1", "++projector.heads=4"],
+        ["prompt.separator='1.0'", "prompt.separator=' \u00e9\u2014 '", "dataset.name=ml-1m"],
+    ],
+)
+def test_they_are_what_dvc_makes_of_the_file(tmp_path: Path, overrides: list[str]) -> None:
+    shutil.copyfile(PATH, path := tmp_path / "params.yaml")
+    apply_overrides(path, overrides)
+    assert override(PLAIN, overrides, "it") == (read_plain(path), load_params(path))
 
 
 def test_the_param_that_an_override_names() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from llara_core.experiments.overrides import override
+from llara_core.params.loading import read_plain
 from llara_core.params.params import Params
 from llara_core.planning.advice import advise
 from llara_core.planning.finding import Found, find_llm
@@ -27,7 +28,7 @@ def _apply(overrides: tuple[str, ...], params: Params, folder: Path) -> Params:
     """Return params.yaml as `-S` of all that differs leaves it."""
     chosen = [f"train.objective.name={params.train.objective.name}", "llm.name=llama-2-7b", "train.precision=bfloat16"]
     chosen.append(f"objectives.{params.train.objective.name}.micro_batch_size=8")
-    return override(ROOT / "params.yaml", [*chosen, *overrides], "test")[1]
+    return override(read_plain(ROOT / "params.yaml"), [*chosen, *overrides], "test")[1]
 
 
 def test_what_changes_no_result_is_taken_first_and_only_as_far_as_needed(choose: Choose, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_an_entry_that_says_nothing_of_4_bits_gets_the_line(choose: Choose, tmp_
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text()
     path.write_text(text.replace("    dtype: bfloat16\n    quantization: null\n", "    dtype: bfloat16\n"))
-    applied = override(path, ["llm.name=llama-2-7b", "+llms.llama-2-7b.quantization=nf4"], "test")[1]
+    applied = override(read_plain(path), ["llm.name=llama-2-7b", "+llms.llama-2-7b.quantization=nf4"], "test")[1]
     assert applied.selected_llm.quantization == "nf4"
     packaged = choose("answer")
     small = find_llm(packaged.selected_llm)
