@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from llara_core.experiments.overrides import override
+from llara_core.params.loading import read_plain
 from llara_core.params.params import Params
 
 PARAMS = Path("params.yaml")
@@ -52,7 +53,7 @@ def params_of(run: str, folder: Path) -> Params:
     objective, changes = RUNS[run]
     few = [] if run == "llama-2-7b-widths" else FEW[objective]
     texts = [f"train.objective.name={objective}", f"objectives.{objective}.validation.times=1", *few, *changes]
-    return override(PARAMS, [text.replace("FOLDER", str(folder)) for text in texts], run)[1]
+    return override(read_plain(PARAMS), [text.replace("FOLDER", str(folder)) for text in texts], run)[1]
 
 
 def measure(params: Params) -> float:

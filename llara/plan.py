@@ -7,7 +7,7 @@ import typer
 
 from llara_core.errors import RequestError
 from llara_core.experiments.overrides import override
-from llara_core.params.loading import load_params
+from llara_core.params.loading import load_params, read_plain
 from llara_core.runtime.paths import METRICS, PROCESSED
 from llara_core.runtime.program import print_json
 
@@ -37,7 +37,7 @@ def plan(
         raise RequestError(f"--rate must be > 0 tokens a second, got {rate:g}")
     params = load_params(params_path)
     if changes:
-        params = override(params_path, changes, "llara plan")[1]
+        params = override(read_plain(params_path), changes, "llara plan")[1]
     # Not at the top: a mistake in params shouldn't wait for the libraries.
     from llara_core.planning.plan import make_plan
     from llara_core.planning.tables import print_plan

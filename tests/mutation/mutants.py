@@ -1071,7 +1071,7 @@ _DRAWING = [
 ]
 
 _SUITES = [
-    Mutant(_RUNS, "another seed by name alone", 'plain | {"seed": seed}', "plain"),
+    Mutant(_RUNS, "another seed by name alone", 'changed | {"seed": seed}', "changed"),
     Mutant(_RUNS, "examples of one objective", "for entry in entries), ", "for entry in list(entries)[:1]), "),
     Mutant(_RUNS, "equal arms pass", "if earlier.stages == run.stages), None)", "if False), None)"),
     Mutant(_RUNS, "0 and 0.0 differ", "earlier.stages == run.stages", "earlier.signatures == run.signatures"),
