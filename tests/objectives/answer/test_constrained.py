@@ -109,6 +109,15 @@ def test_no_answer_depends_on_the_others_in_its_batch(
         assert together == [alone[i] for i in order]
 
 
+def test_nothing_is_read_where_all_is_decided(
+    model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = _liking(model, monkeypatch, [])
+    answers = [[[5, encoder.eos_id]], [[6, 7, encoder.eos_id]] * 2]
+    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder.filler_id, 8) == [0, 0]
+    assert passes == []
+
+
 @pytest.mark.every_family
 def test_short_prompts_beside_long_ones_are_answered_as_alone(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder
@@ -211,6 +220,17 @@ def test_a_model_that_computes_no_numbers_is_refused(
     _liking(model, monkeypatch, [[6, 5]], least=float(wrong))
     with pytest.raises(ModelError, match="scores must be finite numbers"):
         write_candidates(model, prompts, answers, encoder.filler_id, 8)
+
+
+def test_a_row_whose_every_candidate_is_impossible_is_refused(
+    model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its candidates go on with token 7, whose score is −inf; where one doesn't, it is that one."""
+    end, prompts = encoder.eos_id, _prompts(writer, encoder)[:1]
+    _liking(model, monkeypatch, [[20, 21, 5]], least=-np.inf)
+    assert write_candidates(model, prompts, [[[7, end], [5, end]]], encoder.filler_id, 8) == [1]
+    with pytest.raises(ModelError, match="scores must be finite numbers, got -inf"):
+        write_candidates(model, prompts, [[[7, 5, end], [7, 6, end]]], encoder.filler_id, 8)
 
 
 def test_broken_weights_are_refused(
