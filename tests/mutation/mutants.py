@@ -578,7 +578,11 @@ _JUDGING = [
     Mutant(
         _GENERATION, "cut answers count as whole", "encoder.decode(ids), has_stopped(ids)", "encoder.decode(ids), True"
     ),
+    Mutant(
+        _GENERATION, "answers of several lines", "written[-1] in encoder.stop_ids", "written[-1] == encoder.eos_id"
+    ),
     Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
+    Mutant(_ASKING, "cut answers read as whole ones", "is_whole=answer.is_whole", "is_whole=True"),
     Mutant(_ASKING, "a candidate of a neighbour", "candidates[i].tolist()", "candidates[chunk[0]].tolist()"),
     Mutant(_MATCHING, "one of several candidates", "if len(named) == 1", "if named"),
     Mutant(_MATCHING, "narrower titles inside wider ones", "if start + length > covered:", "if True:"),

@@ -126,6 +126,16 @@ def test_a_whole_answer_is_one_that_stopped_within_its_own_limit(
     assert [answer.text for answer in answers[:3]] == ["Heat"] * 3
 
 
+def test_a_line_s_end_ends_an_answer(
+    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line_end = next(token for token in encoder.stop_ids if token != encoder.eos_id)
+    passes = like(model, monkeypatch, lambda step: [[20, line_end, 21, encoder.eos_id][step]])
+    answers = generate_answers(model, prompts[:2], encoder, [9, 1], batch_size=2)
+    assert answers == [Answer(encoder.decode([20]), True), Answer(encoder.decode([20]), False)]
+    assert passes == [2, 1]
+
+
 def test_prompts_are_read_in_portions_by_hand() -> None:
     """Two of 200 and 300 tokens take 600 with padding; with a third, 900."""
     lengths = [200, 300, 300, 500, 900, 100]
@@ -224,6 +234,25 @@ def test_an_answer_is_judged_by_all_titles(
     answers = ask(model, prompts, np.array([[4, 7, 1], [4, 5, 7], [5, 7, 1], [7, 8, 3]]), writer, encoder, settings)
     assert answers.answers == ["Alien 3"] * 4
     assert answers.matched_items.tolist() == [NO_ITEM, 5, 5, NO_ITEM]
+
+
+def test_a_cut_answer_is_read_as_one_that_may_go_on(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind "Alien" stands its end, or a space, and then there is no room for what may be "Alien 3"."""
+    settings = params.eval.model_copy(update={"method": "generation"})
+    *alien, end = encoder.encode_answer(Text(" Alien"))
+    [space] = encoder.encode_answer(Text(" "))[:-1]
+    for last, item in ((end, 4), (space, NO_ITEM)):
+        _speaking(model, monkeypatch, [*alien, last])
+        answers = ask(model, prompts[:1], np.array([[4]]), writer, encoder, settings)
+        assert answers.answers == ["Alien"]
+        assert answers.matched_items.tolist() == [item]
 
 
 @pytest.mark.every_family
