@@ -578,9 +578,7 @@ _JUDGING = [
     Mutant(
         _GENERATION, "cut answers count as whole", "encoder.decode(ids), has_stopped(ids)", "encoder.decode(ids), True"
     ),
-    Mutant(
-        _GENERATION, "answers of several lines", "written[-1] in encoder.stop_ids", "written[-1] == encoder.eos_id"
-    ),
+    Mutant(_GENERATION, "answers of several lines", "written[-1] in encoder.stop_ids", "written[-1] == encoder.eos_id"),
     Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
     Mutant(_ASKING, "cut answers read as whole ones", "is_whole=answer.is_whole", "is_whole=True"),
     Mutant(_ASKING, "a candidate of a neighbour", "candidates[i].tolist()", "candidates[chunk[0]].tolist()"),
@@ -593,6 +591,12 @@ _JUDGING = [
         "the last candidate",
         "self._places.setdefault(tuple(answer), place)",
         "self._places[tuple(answer)] = place",
+    ),
+    Mutant(
+        _CONSTRAINED,
+        "places among different titles alone",
+        "return self._places[answer]",
+        "return [*self._places].index(answer)",
     ),
     Mutant(_CONSTRAINED, "decided too early", "if len(left) > 1 else", "if len(left) > 2 else"),
     Mutant(_GREEDY, "no numbers accepted", "require_finite(scores.amax(dim=-1))  # of", "pass  # of"),

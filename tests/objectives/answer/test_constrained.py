@@ -204,8 +204,9 @@ def test_of_titles_with_the_same_tokens_the_first_is_taken(
 ) -> None:
     end = encoder.eos_id
     _liking(model, monkeypatch, [[6], [5]])
-    answers = [[[5, 6, end], [6, 5, end], [6, 5, end]], [[6, 5, end], [6, 5, end], [6, 5, end]]]
-    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder.filler_id, 8) == [1, 0]
+    first, other = [6, 5, end], [5, 6, end]
+    answers = [[other, first, first], [first, first, first], [other, other, first]]
+    assert write_candidates(model, _prompts(writer, encoder)[:3], answers, encoder.filler_id, 8) == [1, 0, 2]
 
 
 @pytest.mark.parametrize("wrong", ["nan", "inf"])
