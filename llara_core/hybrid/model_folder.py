@@ -17,6 +17,7 @@ from llara_core.errors import ModelError
 from llara_core.hybrid.families import FAMILIES
 
 _INDEX = "model.safetensors.index.json"
+_MOVING = ("dynamic", "longrope")
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 
 
@@ -52,9 +53,24 @@ def _check_config(path: Path) -> None:
         )
     if config.model_type not in FAMILIES:
         raise ModelError(f"{path}: model_type must be one of {', '.join(FAMILIES)}, got {config.model_type}")
+    if moving := _moving_positions(config):
+        raise ModelError(
+            f"{path}: rope_type must be one whose positions are the same in every batch, got {moving}, by which "
+            "they depend on the longest text beside"
+        )
     if (attention := getattr(config, "_attn_implementation", None)) not in _ATTENTION:
         # Any other name is a repository of compiled kernels on the hub.
         raise ModelError(f"{path}: must name an attention of transformers' own, got {attention!r}")
+
+
+def _moving_positions(config: PreTrainedConfig) -> str | None:
+    """The rotary embedding by which a text is read in one way alone and in another beside a longer one, if it is such.
+
+    transformers chooses its frequencies by the last position of the whole batch, for all rows and whatever padding.
+    """
+    rotary = getattr(config, "rope_parameters", None) or {}
+    kinds = [part.get("rope_type") for part in (rotary, *rotary.values()) if isinstance(part, dict)]  # some by layer
+    return next((kind for kind in kinds if kind in _MOVING), None)
 
 
 def _is_causal(config: PreTrainedConfig) -> bool:

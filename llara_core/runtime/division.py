@@ -10,6 +10,7 @@ from llara_core.runtime.processes import n_processes
 Division = Literal["FSDP", "ZeRO-3"]
 
 _WISHES: dict[str, Division] = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "ZeRO-3"}
+_YES = ("y", "yes", "t", "true", "on", "1")  # accelerate's words
 _DIVIDED = "LLARA_DIVIDED"
 _SETTINGS: dict[Division, dict[str, str]] = {  # what launch/*.yaml say; nothing else has an effect on what is done
     "FSDP": {
@@ -38,7 +39,7 @@ def take_over_division() -> None:
         ModelError: the launcher wants what isn't done, or what isn't installed.
     """
     for wish, by in _WISHES.items():
-        if os.environ.pop(wish, "").lower() != "true":
+        if os.environ.pop(wish, "").lower() not in _YES:
             continue
         for name, done in _SETTINGS[by].items():
             if (found := os.environ.get(name, done).lower()) != done:

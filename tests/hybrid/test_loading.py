@@ -101,6 +101,11 @@ def _make_bert(*, class_name: str) -> Callable[[Path], None]:
     return write
 
 
+_FACTORS = {"factor": 2.0, "short_factor": [1.0] * 2, "long_factor": [2.0] * 2, "original_max_position_embeddings": 99}
+_BY_LAYER = {
+    "full_attention": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+}
 _CODE = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
 
 
@@ -128,6 +133,18 @@ _CODE = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
         (
             _configure(model_type="granite", architectures=["GraniteForCausalLM"]),
             r"config.json: model_type must be one of llama, .*, got granite",
+        ),
+        (
+            _configure(rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}),
+            r"config.json: rope_type must be one whose positions are the same in every batch, got dynamic",
+        ),
+        (
+            _configure(rope_parameters={"rope_type": "longrope", "rope_theta": 1e4, **_FACTORS}),
+            r"config.json: rope_type must be one whose positions are the same in every batch, got longrope",
+        ),
+        (
+            _configure(model_type="gemma3_text", architectures=["Gemma3ForCausalLM"], rope_parameters=_BY_LAYER),
+            r"config.json: rope_type must be one whose positions are the same in every batch, got dynamic",
         ),
         (
             _configure(model_type="t5", architectures=["T5Model"]),

@@ -91,6 +91,7 @@ _MICRO_BATCH = "llara_core/planning/micro_batch.py"
 _ATTENTION = "llara_core/hybrid/attention.py"
 _FAMILIES = "llara_core/hybrid/families.py"
 _MASKS = "llara_core/hybrid/masks.py"
+_MODEL_FOLDER = "llara_core/hybrid/model_folder.py"
 _NF4 = "llara_core/hybrid/nf4.py"
 _SETTLING = "stages/micro_batches.py"
 _ADAPTER = "llara_core/hybrid/adapter.py"
@@ -394,6 +395,8 @@ _ACROSS_FAMILIES = [
     Mutant(_FAMILIES, "kinds of the upper layers", "kinds[:layers]", "kinds[layers:]"),
     Mutant(_FAMILIES, "Gemma 2 taken for uncapped", 'config.model_type == "gemma2" or', ""),
     Mutant(_FAMILIES, "a Mistral without windows", '"mistral": "everywhere"', '"mistral": "none"'),
+    Mutant(_MODEL_FOLDER, "positions that others move", "if kind in _MOVING", "if False"),
+    Mutant(_MODEL_FOLDER, "positions that others move in some layers", "(rotary, *rotary.values())", "(rotary,)"),
     Mutant(_ATTENTION, "flash attention in float32", 'if llm.dtype != "bfloat16":', "if False:"),
     Mutant(_ATTENTION, "flash attention on any GPU", " < _CAPABILITY:", " < (0, 0):"),
     Mutant(_ATTENTION, "sdpa without caps", 'llm.attention == "sdpa" and caps', 'llm.attention == "" and caps'),
@@ -575,7 +578,9 @@ _JUDGING = [
     Mutant(
         _GENERATION, "cut answers count as whole", "encoder.decode(ids), has_stopped(ids)", "encoder.decode(ids), True"
     ),
+    Mutant(_GENERATION, "answers of several lines", "written[-1] in encoder.stop_ids", "written[-1] == encoder.eos_id"),
     Mutant(_ASKING, "the shortest candidate limits", "max(map(len, row))", "min(map(len, row))"),
+    Mutant(_ASKING, "cut answers read as whole ones", "is_whole=answer.is_whole", "is_whole=True"),
     Mutant(_ASKING, "a candidate of a neighbour", "candidates[i].tolist()", "candidates[chunk[0]].tolist()"),
     Mutant(_MATCHING, "one of several candidates", "if len(named) == 1", "if named"),
     Mutant(_MATCHING, "narrower titles inside wider ones", "if start + length > covered:", "if True:"),
@@ -587,8 +592,26 @@ _JUDGING = [
         "self._places.setdefault(tuple(answer), place)",
         "self._places[tuple(answer)] = place",
     ),
+    Mutant(
+        _CONSTRAINED,
+        "places among different titles alone",
+        "return self._places[answer]",
+        "return [*self._places].index(answer)",
+    ),
     Mutant(_CONSTRAINED, "decided too early", "if len(left) > 1 else", "if len(left) > 2 else"),
-    Mutant(_GREEDY, "no numbers accepted", "require_finite(scores.amax(dim=-1))", "pass"),
+    Mutant(_GREEDY, "no numbers accepted", "require_finite(scores.amax(dim=-1))  # of", "pass  # of"),
+    Mutant(_GREEDY, "a token that nobody allowed", "require_finite(scores.amax(dim=-1))  # where", "pass  # where"),
+    Mutant(
+        _GREEDY, "prompts of those that have ended", "[prompts[row] for row in rows], max", "prompts[: len(rows)], max"
+    ),
+    Mutant(_GREEDY, "long prompts together on a CPU", '_CPU_TOKENS if model.device.type == "cpu" else None', "None"),
+    Mutant(
+        _ASKING,
+        "candidates of four batches read at once",
+        "encoder.filler_id, params.batch_size)",
+        "encoder.filler_id, size)",
+    ),
+    Mutant(_ASKING, "four batches read at once", "encoder, limits, params.batch_size)", "encoder, limits, size)"),
     Mutant(_GREEDY, "any token at all", "if some is not None:", "if False:"),
     Mutant(
         _GREEDY, "rules of neighbours", "zip(scores, allowed, strict=True)", "zip(scores, allowed[::-1], strict=True)"
@@ -944,6 +967,7 @@ _RUNNING = [
     Mutant(_WANTED, "accelerate divides too", 'os.environ.pop(wish, "")', 'os.environ.get(wish, "")'),
     Mutant(_WANTED, "one process divides", "if n_processes() > 1 else None", "if n_processes() else None"),
     Mutant(_WANTED, "DeepSpeed not asked for", "is None:\n            raise", "is ...:\n            raise"),
+    Mutant(_WANTED, "only one word for yes", '("y", "yes", "t", "true", "on", "1")', '("true",)'),
     Mutant(_WANTED, "any settings", "!= done:", "is None:"),
     Mutant(_DIVISION, "layers are whole together", "for part in [*parts, backbone]:", "for part in [backbone]:"),
     Mutant(_DIVISION, "layers stay whole", "reshard_after_forward=True", "reshard_after_forward=False"),

@@ -39,7 +39,14 @@ def test_one_process_keeps_all(wish: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert not is_divided()
 
 
-@pytest.mark.parametrize("said", ["false", None])
+@pytest.mark.parametrize("said", ["True", "1"])
+def test_a_wish_is_one_in_all_of_accelerate_s_words(wish: str, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv(wish, said)
+    take_over_division()
+    assert is_divided()
+
+
+@pytest.mark.parametrize("said", ["false", "0", None])
 def test_other_launchers_divide_nothing(wish: str, monkeypatch: pytest.MonkeyPatch, said: str | None) -> None:
     monkeypatch.delenv(wish)
     if said is not None:
@@ -56,6 +63,7 @@ def test_other_launchers_divide_nothing(wish: str, monkeypatch: pytest.MonkeyPat
         ("FSDP", "FSDP_RESHARD_AFTER_FORWARD", "FULL_SHARD", "fsdp_reshard_after_forward must be true, got full_shard"),
         ("DEEPSPEED", "ACCELERATE_DEEPSPEED_ZERO_STAGE", "2", "launcher's zero_stage must be 3, got 2"),
         ("DEEPSPEED", "ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE", "cpu", "offload_param_device must be none, got cpu"),
+        ("DEEPSPEED", "ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "cpu", "optimizer_device must be none, got cpu"),
         ("DEEPSPEED", "ACCELERATE_GRADIENT_CLIPPING", "1.0", "launcher's gradient_clipping must be none, got 1.0"),
         ("DEEPSPEED", "ACCELERATE_DEEPSPEED_CONFIG_FILE", "a.json", "launcher's config_file must be none, got a.json"),
     ],

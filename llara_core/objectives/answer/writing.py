@@ -109,10 +109,11 @@ def _read_on(model: HybridCausalLM, cache: RowCache, tokens: Sequence[int], plac
 
 def _likeliest(scores: Tensor, allowed: Sequence[Collection[int] | None]) -> list[int]:
     """[B] tokens of the highest scores [B, V], each among those allowed to its row."""
-    require_finite(scores.amax(dim=-1))  # a model's own settings may forbid tokens through −inf
+    require_finite(scores.amax(dim=-1))  # of all tokens: what isn't a number is told wherever it stands
     for row, some in zip(scores, allowed, strict=True):
         if some is not None:
             ids = torch.tensor(sorted(some), device=scores.device)
             kept = row[ids]
             row.fill_(-torch.inf)[ids] = kept
+    require_finite(scores.amax(dim=-1))  # where all allowed ones are −inf, the highest would be any token at all
     return scores.argmax(dim=-1).tolist()

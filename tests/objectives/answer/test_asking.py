@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from llara_core.errors import ModelError
 from llara_core.hybrid.adapter import build_hybrid
 from llara_core.hybrid.model import HybridCausalLM
+from llara_core.objectives.answer import writing
 from llara_core.objectives.answer.asking import ask
 from llara_core.objectives.answer.generation import Answer, generate_answers
 from llara_core.objectives.answer.scoring import candidate_log_likelihoods
@@ -100,6 +101,16 @@ def test_generation_is_greedy_decoding_up_to_each_answer_s_own_limit(
         assert found == [expected[i] for i in order]
 
 
+def test_rows_that_have_ended_before_they_are_read_leave_the_others_their_prompts(
+    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder
+) -> None:
+    limits = [0, 9, 0, 9]
+    answers = [_slow_answer(model, prompt, encoder, 9) for prompt in prompts]
+    assert len(set(answers)) == 4  # each prompt has an answer of its own
+    found = generate_answers(model, prompts, encoder, limits, 2)
+    assert found == [Answer("", False), answers[1], Answer("", False), answers[3]]
+
+
 def _speaking(model: HybridCausalLM, monkeypatch: pytest.MonkeyPatch, row: list[int]) -> None:
     """Let the model like best the tokens of `row` one after the other, over and over, behind each prompt."""
     like(model, monkeypatch, lambda step: [row[step % len(row)]])
@@ -113,6 +124,16 @@ def test_a_whole_answer_is_one_that_stopped_within_its_own_limit(
     answers = generate_answers(model, prompts, encoder, [len(heat) - 1, len(heat), len(heat) + 3, 1], 4)
     assert [answer.is_whole for answer in answers] == [False, True, True, len(heat) == 1]
     assert [answer.text for answer in answers[:3]] == ["Heat"] * 3
+
+
+def test_a_line_s_end_ends_an_answer(
+    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line_end = next(token for token in encoder.stop_ids if token != encoder.eos_id)
+    passes = like(model, monkeypatch, lambda step: [[20, line_end, 21, encoder.eos_id][step]])
+    answers = generate_answers(model, prompts[:2], encoder, [9, 1], batch_size=2)
+    assert answers == [Answer(encoder.decode([20]), True), Answer(encoder.decode([20]), False)]
+    assert passes == [2, 1]
 
 
 def test_prompts_are_read_in_portions_by_hand() -> None:
@@ -135,6 +156,45 @@ def test_no_pass_is_made_for_a_row_that_has_ended(
     assert [answer.is_whole for answer in answers] == [False, True, False, False]
     assert [answer.text for answer in answers] == [encoder.decode(said[:limit]) for limit in (3, 9, 1, 4)]
     assert passes == [3, 1, 3, 3, 2, 1]
+
+
+def test_a_cpu_reads_few_tokens_at_a_time(
+    model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = like(model, monkeypatch, lambda _: [encoder.eos_id])
+    monkeypatch.setattr(writing, "_CPU_TOKENS", 2 * len(prompts[1].input_ids))
+    found = generate_answers(model, [prompts[1]] * 3, encoder, [5] * 3, batch_size=3)
+    assert found == [Answer("", True)] * 3
+    assert passes == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("method", "expected", "told"),
+    [
+        ("scoring", [1, 1] * 8, [1] * 8),  # a prompt, its candidates
+        ("generation", [1, 1, 1, 1, 4] * 2, [4, 4]),  # four prompts, and the second token behind all of them
+        ("constrained", [1, 1, 1, 1] * 2, [4, 4]),  # the first token decides
+    ],
+)
+def test_batches_are_read_one_by_one_and_answered_by_fours(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    expected: list[int],
+    told: list[int],
+) -> None:
+    """Eight prompts in batches of one; all say one token and the end."""
+    passes = like(model, monkeypatch, lambda step: [[20], [encoder.eos_id]][step])
+    settings = params.eval.model_copy(update={"method": method, "batch_size": 1})
+    done: list[int] = []
+    candidates = np.tile([[1, 3, 6]], (8, 1))
+    answers = ask(model, prompts * 2, candidates, writer, encoder, settings, done.append)
+    assert len(answers.answers) == 8
+    assert (passes, done) == (expected, told)
 
 
 def test_no_generated_answer_depends_on_the_others_in_its_batch(
@@ -174,6 +234,25 @@ def test_an_answer_is_judged_by_all_titles(
     answers = ask(model, prompts, np.array([[4, 7, 1], [4, 5, 7], [5, 7, 1], [7, 8, 3]]), writer, encoder, settings)
     assert answers.answers == ["Alien 3"] * 4
     assert answers.matched_items.tolist() == [NO_ITEM, 5, 5, NO_ITEM]
+
+
+def test_a_cut_answer_is_read_as_one_that_may_go_on(
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind "Alien" stands its end, or a space, and then there is no room for what may be "Alien 3"."""
+    settings = params.eval.model_copy(update={"method": "generation"})
+    *alien, end = encoder.encode_answer(Text(" Alien"))
+    [space] = encoder.encode_answer(Text(" "))[:-1]
+    for last, item in ((end, 4), (space, NO_ITEM)):
+        _speaking(model, monkeypatch, [*alien, last])
+        answers = ask(model, prompts[:1], np.array([[4]]), writer, encoder, settings)
+        assert answers.answers == ["Alien"]
+        assert answers.matched_items.tolist() == [item]
 
 
 @pytest.mark.every_family

@@ -109,6 +109,15 @@ def test_no_answer_depends_on_the_others_in_its_batch(
         assert together == [alone[i] for i in order]
 
 
+def test_nothing_is_read_where_all_is_decided(
+    model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = _liking(model, monkeypatch, [])
+    answers = [[[5, encoder.eos_id]], [[6, 7, encoder.eos_id]] * 2]
+    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder.filler_id, 8) == [0, 0]
+    assert passes == []
+
+
 @pytest.mark.every_family
 def test_short_prompts_beside_long_ones_are_answered_as_alone(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder
@@ -195,8 +204,9 @@ def test_of_titles_with_the_same_tokens_the_first_is_taken(
 ) -> None:
     end = encoder.eos_id
     _liking(model, monkeypatch, [[6], [5]])
-    answers = [[[5, 6, end], [6, 5, end], [6, 5, end]], [[6, 5, end], [6, 5, end], [6, 5, end]]]
-    assert write_candidates(model, _prompts(writer, encoder)[:2], answers, encoder.filler_id, 8) == [1, 0]
+    first, other = [6, 5, end], [5, 6, end]
+    answers = [[other, first, first], [first, first, first], [other, other, first]]
+    assert write_candidates(model, _prompts(writer, encoder)[:3], answers, encoder.filler_id, 8) == [1, 0, 2]
 
 
 @pytest.mark.parametrize("wrong", ["nan", "inf"])
@@ -211,6 +221,17 @@ def test_a_model_that_computes_no_numbers_is_refused(
     _liking(model, monkeypatch, [[6, 5]], least=float(wrong))
     with pytest.raises(ModelError, match="scores must be finite numbers"):
         write_candidates(model, prompts, answers, encoder.filler_id, 8)
+
+
+def test_a_row_whose_every_candidate_is_impossible_is_refused(
+    model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its candidates go on with token 7, whose score is −inf; where one doesn't, it is that one."""
+    end, prompts = encoder.eos_id, _prompts(writer, encoder)[:1]
+    _liking(model, monkeypatch, [[20, 21, 5]], least=-np.inf)
+    assert write_candidates(model, prompts, [[[7, end], [5, end]]], encoder.filler_id, 8) == [1]
+    with pytest.raises(ModelError, match="scores must be finite numbers, got -inf"):
+        write_candidates(model, prompts, [[[7, 5, end], [7, 6, end]]], encoder.filler_id, 8)
 
 
 def test_broken_weights_are_refused(
