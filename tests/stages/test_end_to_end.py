@@ -289,7 +289,7 @@ def test_a_killed_pretraining_goes_on_to_the_bytes_of_an_uninterrupted_one(
     original = params.read_text()
     longer = YAML()
     changed = longer.load(original)
-    changed["pretrain"].update(max_epochs=6, checkpoint_every=3)
+    changed["pretrain"].update(max_epochs=2, checkpoint_every=3)
     longer.dump(changed, params)
     run("dvc", "repro", "pretrain", LLARA_CHECKPOINT_DIR=str(tmp_path / "straight"))
     straight = sha256_of(repository / "data/recommender/model.safetensors")
