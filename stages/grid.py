@@ -202,7 +202,9 @@ def _end(progress: _Progress, planned: Planned, job: Job, grid: Grid, checkouts:
         lines.append("its experiment isn't what was asked for: has the code changed while it started?")
     progress.journal.end(job.name, "failed", seconds, lines)
     progress.failed[job.name] = "\n".join([*lines, f"(the whole log: {job.log})"])
-    progress.report(job.name, f"failed after {in_words(seconds)}: {lines[-1] if lines else job.process.returncode}")
+    # DVC's own last line says which stage has failed; the stage's, why.
+    reason = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
+    progress.report(job.name, f"failed after {in_words(seconds)}: {reason or job.process.returncode}")
 
 
 def in_words(seconds: float) -> str:

@@ -21,7 +21,7 @@ if stage == "prepare":
     Path("data/prepared.txt").write_text(str(params["seed"]))
 elif stage == "train":
     if schedule == "reverse":
-        sys.exit("no luck with this schedule")
+        sys.exit("error: no luck with this schedule")
     if os.environ.get("FAIL") == f"{schedule} {params['seed']}":
         sys.exit("no luck with this seed")
     if os.environ.get("HOLD") == f"{schedule} {params['seed']}":

@@ -30,7 +30,9 @@ def test_a_failing_arm_is_named_and_the_others_are_compared(repository: Reposito
     assert set(names) == {"unlucky-linear", "unlucky-other-lists"}
     failed = re.findall(r"^FAILED (\S+)$", output, re.MULTILINE)
     assert [name.rsplit("-s0-", 1)[0] for name in failed] == ["unlucky-reverse"]
-    assert "no luck with this schedule" in output
+    assert re.search(
+        r"^\[2/3\] unlucky-reverse-s0-\w+: failed after .*: error: no luck with this schedule; ", output, re.MULTILINE
+    )
     assert "Beside the baseline, without a paired difference" in output
     assert "must have been asked about the same lists, got user_id 0 and 1" in output
     assert "0.5000" in output  # the arm with other lists
