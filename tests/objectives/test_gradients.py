@@ -122,26 +122,8 @@ Losses = Callable[..., tuple[nn.Module, Tensor, Tensor]]
 every_objective = pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES)
 
 
-@every_objective
-@_of(VARIANTS)
-def test_a_llama(
-    losses: Losses,
-    own_writer: PromptWriter,
-    encoder: PromptEncoder,
-    tokenizer: PreTrainedTokenizerFast,
-    shown: str,
-    fusion: Fusion,
-    kind: str,
-) -> None:
-    hybrid = make_hybrid(len(tokenizer), kind, fusion)
-    model, found, expected = losses(hybrid, MIXED[shown], own_writer, encoder, tokenizer)
-    _require_equal(model, found, expected, has_tokens=shown != "text")
-
-
-@pytest.mark.every_family(but="llama")
-@every_objective
-@_of([("hybrid", APPEND, "mlp"), ("hybrid", GATE, "transformer"), ("id", APPEND, "linear"), ("text", APPEND, "mlp")])
-def test_other_families(
+@pytest.fixture
+def both(
     losses: Losses,
     family: str,
     own_writer: PromptWriter,
@@ -150,11 +132,23 @@ def test_other_families(
     shown: str,
     fusion: Fusion,
     kind: str,
-) -> None:
+) -> tuple[nn.Module, Tensor, Tensor]:
+    """What is trained, its loss, and the written-out one."""
+    return losses(make_hybrid(len(tokenizer), kind, fusion, family), MIXED[shown], own_writer, encoder, tokenizer)
+
+
+@every_objective
+@_of(VARIANTS)
+def test_a_llama(both: tuple[nn.Module, Tensor, Tensor], shown: str) -> None:
+    _require_equal(*both, has_tokens=shown != "text")
+
+
+@pytest.mark.every_family(but="llama")
+@every_objective
+@_of([("hybrid", APPEND, "mlp"), ("hybrid", GATE, "transformer"), ("id", APPEND, "linear"), ("text", APPEND, "mlp")])
+def test_other_families(both: tuple[nn.Module, Tensor, Tensor], shown: str) -> None:
     """Against transformers' own model, which reads every text alone; in float32 where that insists on it."""
-    hybrid = make_hybrid(len(tokenizer), kind, fusion, family)
-    model, found, expected = losses(hybrid, MIXED[shown], own_writer, encoder, tokenizer)
-    _require_equal(model, found, expected, has_tokens=shown != "text", within=1e-5)
+    _require_equal(*both, has_tokens=shown != "text", within=1e-5)
 
 
 @pytest.mark.parametrize("has_rivals", [False, True])
