@@ -1,5 +1,6 @@
 """Tiny random language models with an offline tokenizer, miniature raw data, and the real MovieLens-100K."""
 
+import gc
 import math
 import os
 import shutil
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the pipeline's own tests first: they take minutes, and would be the last at work while a core stands idle."""
     slow = ("stages/test_end_to_end", "stages/test_experiments", "stages/test_grid")
     items.sort(key=lambda item: not any(name in item.nodeid for name in slow))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays: each training has it look at everything, the libraries' objects among it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,8 @@ from tests.factories import FUSIONS, PROJECTORS, folder_llm, make_chat_tokenizer
 from tests.objectives.stream.test_whole import _judge, _run, make_params  # noqa: F401
 from tests.recommenders.recipes import tiny
 
+pytestmark = pytest.mark.every_family
+
 VARIANTS = [(kind, fusion) for kind in ("mlp", "transformer") for fusion in FUSIONS]
 by_name = pytest.mark.parametrize(("kind", "fusion"), VARIANTS, ids=lambda part: getattr(part, "kind", part))
 
@@ -59,7 +61,6 @@ def hybrid(llm: PreTrainedModel, recommender: SequentialRecommender, kind: str, 
     return built
 
 
-@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 def test_a_stream_sees_nothing_of_what_comes_later(
@@ -92,7 +93,6 @@ def test_a_stream_sees_nothing_of_what_comes_later(
         assert (read(items)[0, 4] - whole[4]).abs().max() > 1e-5
 
 
-@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 @pytest.mark.parametrize("mode", ["hybrid", "text"])
@@ -126,7 +126,6 @@ def test_a_choice_points_behind_each_candidate(
             assert tokenizer.decode(prompt.prompt.input_ids[:place]).endswith(TITLES[item])
 
 
-@pytest.mark.every_family
 @torch.no_grad()
 @by_name
 def test_answers_are_scored_and_written_as_after_whole_unpadded_prompts(
@@ -158,7 +157,6 @@ WHOLE = [
 ]
 
 
-@pytest.mark.every_family
 @pytest.mark.parametrize(("objective", "kind", "fusion", "curriculum", "form"), WHOLE, ids=lambda part: str(part)[:12])
 def test_a_tuned_variant_comes_back_from_its_files_and_is_judged(
     tmp_path: Path,

@@ -20,6 +20,8 @@ from llara_core.tables.predictions import NO_ITEM
 from tests.factories import APPEND, PROJECTOR
 from tests.objectives.answer.liking import like
 
+pytestmark = pytest.mark.every_family
+
 CANDIDATES = np.array([[1, 2, 3], [4, 5, 8], [6, 7, 2], [3, 5, 1]])
 HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7]]
 
@@ -52,7 +54,6 @@ def _options(writer: PromptWriter, encoder: PromptEncoder) -> list[list[list[int
     return [[encoder.encode_answer(writer.answer(item)) for item in row] for row in CANDIDATES.tolist()]
 
 
-@pytest.mark.every_family
 def test_scores_are_those_of_one_whole_sequence_per_candidate(
     model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
@@ -65,7 +66,6 @@ def test_scores_are_those_of_one_whole_sequence_per_candidate(
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-@pytest.mark.every_family
 def test_scores_do_not_depend_on_the_batch_or_on_the_order_of_answers(
     model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
@@ -87,7 +87,6 @@ def _slow_answer(model: HybridCausalLM, prompt: EncodedPrompt, encoder: PromptEn
     return Answer(encoder.decode(ids), ids[-1] in encoder.stop_ids)
 
 
-@pytest.mark.every_family
 def test_generation_is_greedy_decoding_up_to_each_answer_s_own_limit(
     model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder
 ) -> None:
@@ -101,6 +100,7 @@ def test_generation_is_greedy_decoding_up_to_each_answer_s_own_limit(
         assert found == [expected[i] for i in order]
 
 
+@pytest.mark.every_family(but="gemma")  # whose tiny model writes the same behind every prompt
 def test_rows_that_have_ended_before_they_are_read_leave_the_others_their_prompts(
     model: HybridCausalLM, prompts: list[EncodedPrompt], encoder: PromptEncoder
 ) -> None:
@@ -255,7 +255,6 @@ def test_a_cut_answer_is_read_as_one_that_may_go_on(
         assert answers.matched_items.tolist() == [item]
 
 
-@pytest.mark.every_family
 def test_asking_by_scores_chooses_the_likeliest_for_any_batch_size(
     model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder, params: Params
 ) -> None:
@@ -280,12 +279,18 @@ def test_length_normalised_scores_are_per_token(
 
 
 def test_a_generated_answer_that_names_no_candidate_is_invalid(
-    model: HybridCausalLM, prompts: list[EncodedPrompt], writer: PromptWriter, encoder: PromptEncoder, params: Params
+    model: HybridCausalLM,
+    prompts: list[EncodedPrompt],
+    writer: PromptWriter,
+    encoder: PromptEncoder,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = params.eval.model_copy(update={"method": "generation"})
+    _speaking(model, monkeypatch, encoder.encode_answer(Text(" Casablanca")))
     answers = ask(model, prompts, CANDIDATES, writer, encoder, settings)
     assert answers.scores is None
-    assert answers.matched_items.tolist() == [0, 0, 0, 0]  # a random model babbles
+    assert answers.matched_items.tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("method", ["scoring", "generation"])

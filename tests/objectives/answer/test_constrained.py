@@ -23,6 +23,8 @@ from tests.conftest import TITLES
 from tests.factories import APPEND, PROJECTOR
 from tests.objectives.answer.liking import like
 
+pytestmark = pytest.mark.every_family
+
 MORE = ["The Pianist", "The Piano Lesson", "The Piano Teacher", "Heat and Dust", "Toy Story 2", "Aliens", "Babel"]
 CANDIDATES = np.array([[1, 13, 3, 7, 10], [4, 5, 14, 6, 12], [7, 10, 11, 9, 2], [8, 15, 1, 13, 5], [5, 14, 4, 15, 8]])
 HISTORIES = [[5], [1, 2, 3], [8, 1], [2, 4, 6, 7, 9, 11], [3, 3, 8]]
@@ -89,7 +91,6 @@ def test_it_is_not_scoring(model: HybridCausalLM, writer: PromptWriter, encoder:
     assert write_candidates(model, prompts, options, encoder.filler_id, 8) != likeliest.tolist()
 
 
-@pytest.mark.every_family
 def test_no_answer_depends_on_the_others_in_its_batch(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:
@@ -118,7 +119,6 @@ def test_nothing_is_read_where_all_is_decided(
     assert passes == []
 
 
-@pytest.mark.every_family
 def test_short_prompts_beside_long_ones_are_answered_as_alone(
     model: HybridCausalLM, writer: PromptWriter, encoder: PromptEncoder
 ) -> None:

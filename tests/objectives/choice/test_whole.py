@@ -23,7 +23,9 @@ from llara_core.params.params import Params
 from llara_core.prompting.encoding import EncodedPrompt, PromptEncoder
 from llara_core.prompting.segments import PromptWriter, Text
 from tests.factories import make_sequences
-from tests.objectives.stream.test_whole import LENGTH, LISTS, _judge, _run, make_params  # noqa: F401
+from tests.objectives.stream.test_whole import LENGTH, LISTS, _judge, _run, encoder, make_params  # noqa: F401
+
+pytestmark = pytest.mark.every_family
 
 Make = Callable[..., Params]
 
@@ -68,7 +70,7 @@ def test_what_is_judged_is_what_was_tuned(
     tmp_path: Path,
     make: Make,
     built: list[ChoiceObjective],
-    encoder: PromptEncoder,
+    encoder: PromptEncoder,  # noqa: F811
     writer: PromptWriter,
     schedule: str,
     shown: str,
@@ -197,7 +199,11 @@ def test_a_tie_is_no_hit(tmp_path: Path, make: Make, built: list[ChoiceObjective
 
 
 def test_params_reach_the_model_and_its_validation(
-    tmp_path: Path, make: Make, built: list[ChoiceObjective], writer: PromptWriter, encoder: PromptEncoder
+    tmp_path: Path,
+    make: Make,
+    built: list[ChoiceObjective],
+    writer: PromptWriter,
+    encoder: PromptEncoder,  # noqa: F811
 ) -> None:
     validation = make().objectives.choice.validation.model_copy(update={"positions": 3})
     params = make("linear", distillation=0.4, validation=validation, examples_per_epoch=48)

@@ -25,6 +25,8 @@ from tests.conftest import TITLES
 from tests.factories import APPEND, FUSIONS, PROJECTOR, make_sequences, make_sets
 from tests.objectives.stream.conftest import BASE
 
+pytestmark = pytest.mark.every_family
+
 Make = Callable[..., StreamModel]
 HISTORIES = np.array([[0, 0, 5], [1, 2, 3], [0, 8, 1], [4, 6, 7]])
 

@@ -25,12 +25,14 @@ from llara_core.finetuning import tuning
 from llara_core.finetuning.tuning import Tuned, tune
 from llara_core.finetuning.watch import Watch
 from llara_core.hybrid.adapter import save_adapter
+from llara_core.hybrid.base_llm import load_tokenizer
 from llara_core.objectives.step_plan import StepPlan
 from llara_core.objectives.stream.batching import pad_histories
 from llara_core.objectives.stream.objective import StreamObjective
 from llara_core.params.objectives import TitleVectors
 from llara_core.params.params import Params
 from llara_core.params.sections import Draws, FolderLlm
+from llara_core.prompting.encoding import PromptEncoder
 from llara_core.prompting.histories import HistoryEncoder
 from llara_core.recommenders.model import SequentialRecommender, build_recommender
 from llara_core.recommenders.ranking import neural_scorer
@@ -45,9 +47,17 @@ from tests.conftest import TITLES
 from tests.factories import make_sentencepiece, make_sequences
 from tests.recommenders.recipes import OPTIONS, tiny
 
+pytestmark = pytest.mark.every_family
+
 LISTS = [[1, 2, 3, 4, 5, 6], [5, 6, 7, 1, 2], [2, 8, 1, 4], [3, 5, 7, 2, 6], [8], [4, 1, 6, 3, 8, 2]]
 _COLD = "0 (cold)"
 LENGTH = 3
+
+
+@pytest.fixture(scope="session")
+def encoder(llm_entry: FolderLlm) -> PromptEncoder:
+    """With the tokenizer as it is loaded: transformers gives that of a Qwen 2 its own borders of words."""
+    return PromptEncoder(*load_tokenizer(llm_entry))
 
 
 @pytest.fixture
@@ -147,7 +157,6 @@ def _hits(scores: np.ndarray, sets: CandidateSets) -> list[bool]:
     return [int((row >= row[i] - 1e-9).sum()) == 1 for row, i in zip(scores, sets.target_indices, strict=True)]
 
 
-@pytest.mark.every_family(but="qwen2")  # for which transformers loads words with borders of its own
 @pytest.mark.parametrize(("kind", "schedule", "layers"), [("gru4rec", "hybrid_only", 1), ("hstu", "text_only", None)])
 def test_what_is_judged_is_what_was_tuned(
     tmp_path: Path,
