@@ -34,9 +34,15 @@ class _Two(nn.Module):
 
 
 def _watch(
-    model: _Two, validate: Callable[[], float], *, times: int, patience: int = 99, average: float = 0.0
+    model: _Two,
+    validate: Callable[[], float],
+    *,
+    times: int,
+    patience: int = 99,
+    average: float = 0.0,
+    first_step: int = 1,
 ) -> Watch:
-    return Watch(model, validate, WatchSettings("score", times, patience, average))
+    return Watch(model, validate, WatchSettings("score", times, patience, average, first_step))
 
 
 def _take(watch: Watch, model: _Two, step: int, weight: float, n_steps: int) -> bool:
@@ -69,6 +75,15 @@ def test_the_average_is_measured_and_training_goes_on_with_the_weights(average: 
     watch.restore_best()
     assert model.free.item() == pytest.approx(expected[2])
     assert model.fixed.item() == 7
+
+
+@pytest.mark.parametrize(("times", "first_step"), [(1, 1), (3, 3)])
+def test_steps_that_are_not_measured_are_averaged_too(times: int, first_step: int) -> None:
+    model = _Two()
+    watch = _watch(model, model.free.item, times=times, average=0.2, first_step=first_step)
+    for step, weight in enumerate((1.0, 2.0, 4.0), start=1):
+        _take(watch, model, step, weight, n_steps=3)
+    assert watch.scores == {3: pytest.approx(0.2 * 1.8 + 0.8 * 4)}
 
 
 @pytest.mark.parametrize(
