@@ -137,7 +137,7 @@ def test_items_that_are_not_shown_are_drawn_by_step_and_place(histories: History
         seed=3, curriculum=make_curriculum("hybrid_only"), shown="hybrid", n_steps=400, batch_size=2
     )
     whole, part, again = (ChunkPlan(sequences.item_ids, chunker, histories, settings, p) for p in (0.0, 0.4, 0.4))
-    shown, asked, seen = 0, 0, set()
+    shown, asked, seen, places = 0, 0, set(), dict[int, list[list[int]]]()
     for i in range(800):
         example = part[i]
         user = users[0] if example.items == sorted(example.items) and len(example.items) > 1 else users[1]
@@ -147,8 +147,10 @@ def test_items_that_are_not_shown_are_drawn_by_step_and_place(histories: History
         assert example.history.prompt.slot_items == example.items
         shown, asked = shown + len(example.items) - 1, asked + 6
         seen.add(tuple(example.items))
+        places.setdefault(example.step, []).append([user.index(item) for item in example.items])
     assert shown / asked == pytest.approx(0.6, abs=4 * (0.24 / asked) ** 0.5)
     assert len(seen) > 60  # of 2 × 64
+    assert sum(one == other for one, other in places.values()) < 30  # of 400: by chance 0.52 ** 6 of them
     assert [again[i] for i in (799, 3, 400)] == [part[i] for i in (799, 3, 400)]
     assert all(len(whole[i].items) == 7 for i in range(40))
     lengths = [[len(part[2 * step + k].history.prompt.input_ids) for k in (0, 1)] for step in range(50)]
