@@ -11,6 +11,7 @@ from llara_core.hybrid.adapter import attach_lora, build_hybrid
 from llara_core.hybrid.recommender_head import RecommenderMap
 from llara_core.objectives.objective import Sources
 from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.chunks import Chunk
 from llara_core.objectives.stream.objective import StreamObjective
 from llara_core.objectives.stream.validation import expected_hits
 from llara_core.params.objectives import Ridge
@@ -165,6 +166,9 @@ def test_validation_is_the_hit_ratio_of_validation_users(
     build: Callable[..., StreamObjective], encoder: PromptEncoder
 ) -> None:
     objective, histories = build(), HistoryEncoder(encoder, TITLES, "append")
+    room = int(histories.lengths[LISTS[2][:5]].sum())
+    assert build(chunk_tokens=room)._validation.chunks == [Chunk(24, 29, 26)]
+    assert len(build(chunk_tokens=room - 1)._validation.chunks) == 2
     objective.model.train()
     found = objective.validate()
     assert objective.model.training
@@ -234,6 +238,9 @@ def test_items_are_left_out_as_params_say(build: Callable[..., StreamObjective])
     whole, part = build(), build(item_dropout=0.4)
     items = [[sum(len(made.plan[i].items) for i in range(12))] for made in (whole, part)]
     assert items[1] < items[0]
+    read = [list(made._read(made._validation.chunks, "hybrid")) for made in (whole, part)]
+    assert torch.equal(*(torch.cat([states for _, states in batches]) for batches in read))  # but none in validation
+    assert torch.equal(*(made.model.head.map.weight for made in (whole, part)))  # or where the head starts
 
 
 @pytest.mark.parametrize(("beyond", "warns"), [(7, False), (8, True)])

@@ -61,6 +61,13 @@ def test_every_position_of_validation_users_is_asked_once_with_enough_history() 
     assert all(set(items) == {1, 2, 3, 4, 5, 6, 7, 8} for items in task.excluded)
 
 
+def test_what_is_never_a_negative_is_what_the_position_s_own_user_has_had() -> None:
+    users = [[1, 2, 3, 4], [5, 6, 7], [8, 1, 2, 8]]
+    task = _task(make_sequences(users, ["validation", "train", "validation"]))
+    found = {target: set(items) for target, items in zip(task.targets.tolist(), task.excluded, strict=True)}
+    assert found == {3: {1, 2, 3, 4}, 4: {1, 2, 3, 4}, 2: {1, 2, 8}, 8: {1, 2, 8}}
+
+
 @pytest.mark.parametrize("rule", ["popularity", "hard"])
 def test_rules_of_how_lists_are_drawn_leave_the_same_negatives(rule: str) -> None:
     sequences = make_sequences([[1, 2, 3], [4, 6, 7, 8, 5]], ["train", "validation"])
