@@ -27,7 +27,9 @@ from llara_core.finetuning.watch import Watch
 from llara_core.hybrid.adapter import save_adapter
 from llara_core.hybrid.base_llm import load_tokenizer
 from llara_core.objectives.step_plan import StepPlan
+from llara_core.objectives.stream import objective as objectives
 from llara_core.objectives.stream.batching import pad_histories
+from llara_core.objectives.stream.chunks import Chunk
 from llara_core.objectives.stream.objective import StreamObjective
 from llara_core.params.objectives import TitleVectors
 from llara_core.params.params import Params
@@ -197,6 +199,7 @@ def test_only_the_layers_that_are_asked_for_are_tuned_and_all_parts_are_watched(
         def __init__(self, model: nn.Module, *arguments: Any) -> None:
             seen["watched"] = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
             super().__init__(model, *arguments)
+            seen["watch"] = self
 
     build = tuning.build_objective
 
@@ -212,7 +215,9 @@ def test_only_the_layers_that_are_asked_for_are_tuned_and_all_parts_are_watched(
     assert tuned.manifest.layers == len(tuned.model.llm.model.layers) == 1
     assert seen["watched"] == {"hybrid", "head"}
     assert seen["teaches"]
-    objective = seen["objective"]
+    objective, best = seen["objective"], seen["watch"]._best
+    for name, weight in {**dict(objective.model.named_parameters()), "head.map.weight": tuned.head["weight"]}.items():
+        assert name not in best or torch.equal(weight, best[name]), name
     assert objective.model.distillation == 0.4
     assert len(objective._validation.targets) <= 9
     assert {example.following[0] >= 0 for example in (objective.plan[i] for i in range(12))} == {True}  # min_history 1
@@ -321,17 +326,20 @@ def test_weights_are_chosen_and_asked_in_one_mode(
 def test_the_head_starts_from_all_modes_of_the_curriculum(
     tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[str] = []
+    read: list[tuple[str, set[Chunk]]] = []
     original = StreamObjective._read
 
-    def note(self: StreamObjective, chunks: Any, mode: str) -> Any:
-        read.append(mode)
+    def note(self: StreamObjective, chunks: list[Chunk], mode: str) -> Any:
+        read.append((mode, set(chunks)))
         return original(self, chunks, mode)
 
     monkeypatch.setattr(StreamObjective, "_read", note)
     _run(tmp_path, _linear(make_params))
-    assert read[:2] == ["hybrid", "text"]  # the head's start; then validation
-    assert set(read[2:]) == {"hybrid"}
+    modes = [mode for mode, _ in read]
+    assert modes[:2] == ["hybrid", "text"]  # the head's start; then validation
+    assert set(modes[2:]) == {"hybrid"}
+    assert [len(chunks) for _, chunks in read[:2]] == [3, 2]
+    assert not read[0][1] & read[1][1]  # in turn, and each but once
 
 
 def test_text_is_not_asked_of_a_head_that_never_read_it(tmp_path: Path, make_params: Callable[..., Params]) -> None:
@@ -477,6 +485,11 @@ def test_rare_items_are_compared_with_nothing_in_training(
             others = sum(len(among) / 3 * scores[item].exp() for item in drawn if item != target)
             by_hand -= float(torch.log(scores[target].exp() / (scores[target].exp() + others)))
         assert float(model(**batch, negatives=torch.tensor(drawn))) == pytest.approx(by_hand, rel=1e-4)
+        seen: list[np.ndarray] = []
+        monkeypatch.setattr(objectives, "expected_hits", lambda scores, *_: seen.append(scores) or np.zeros(1))
+        objective.validate()  # where they are compared
+        states = torch.cat([states for _, states in objective._read(objective._validation.chunks, "hybrid")])
+        torch.testing.assert_close(torch.from_numpy(seen[0]), model.head.scores(model.head(states)))
     sampled = objective.recipe.sampled.model_copy(update={"beyond": 1, "negatives": 200})
     objective.recipe = objective.recipe.model_copy(update={"sampled": sampled})
     assert set(objective.collate([objective.plan[0]])["negatives"].tolist()) == set(among)
