@@ -327,6 +327,12 @@ _OPTIMISATION = [
 _CHOICE = [
     Mutant(_WATCH, "weights measured, not their average", "_copy(self._average, self._weights)", "pass"),
     Mutant(_WATCH, "training goes on with the average", "_copy(trained, self._weights)", "pass"),
+    Mutant(
+        _WATCH,
+        "only measured steps averaged",
+        "self._update(step)\n",
+        "_ = step * times // n_steps == (step - 1) * times // n_steps or self._update(step)\n",
+    ),
     Mutant(_WATCH, "the last weights for the best", "_copy(self._best, self._weights)", "pass"),
     Mutant(
         _WATCH, "the beginning not forgotten", "min(self.settings.average, step / (9 + step))", "self.settings.average"
@@ -800,6 +806,15 @@ _READING = [
     ),
     Mutant(_STREAMS, "dropout the same in every step", "_STATES, examples[0].step", "_STATES, 0"),
     Mutant(_CHUNKS, "items dropped the same in every step", "_DROPOUT, step", "_DROPOUT, 0"),
+    Mutant(
+        _CHUNKS, "items dropped by place in the chunk", "step, chunk.places)", "step, np.arange(len(chunk.places)))"
+    ),
+    Mutant(
+        _STREAMS,
+        "items dropped in validation",
+        "ShownChunk(chunk, chunk.places)",
+        "ShownChunk(chunk, chunk.places[int(self.recipe.item_dropout > 0 and len(chunk.places) > 1) :])",
+    ),
     Mutant(_CHUNKS, "item dropout ignored", "random_shares(words) >= self._dropout", "random_shares(words) >= 0"),
     Mutant(_STREAM, "distillation ignored", "if self.distillation:", "if False:"),
     Mutant(_STREAM, "distillation turned round", "(vectors[targets] - expected)", "(expected - vectors[targets])"),
@@ -817,6 +832,13 @@ _READING = [
     Mutant(_STREAMS, "negatives by micro-batch", "examples[0].step, np.arange", "examples[0].items[0], np.arange"),
     Mutant(_STREAMS, "validated as text", "task.chunks, self.plan.last_mode", 'task.chunks, "text"'),
     Mutant(_STREAMS, "the head's start from one mode", "modes = self.plan.modes", "modes = [self.plan.last_mode]"),
+    Mutant(_STREAMS, "the head's start from the same chunks in all modes", "chunks[k :: len", "chunks[0 :: len"),
+    Mutant(
+        _STREAMS,
+        "validated with half the tokens",
+        "            recipe.chunk_tokens,\n",
+        "            recipe.chunk_tokens // 2,\n",
+    ),
     Mutant(_STREAMS, "room for half a history", "chunk_tokens < needed", "chunk_tokens < needed / 2"),
     Mutant(_STREAMS, "room by the shortest title", ".lengths[self._item_ids].mean()", ".lengths[self._item_ids].min()"),
     Mutant(
@@ -840,6 +862,12 @@ _READING = [
         "n_lower[:, None], 0) / n_possible[:, None]",
     ),
     Mutant(_POSITIONS, "excluded items as negatives", "possible[row, items] = False", "pass"),
+    Mutant(
+        _POSITIONS,
+        "another user's negatives",
+        "asked = Examples(rows, places - sequences.offsets[rows])",
+        "asked = Examples(rows[::-1].copy(), places - sequences.offsets[rows])",
+    ),
     Mutant(_POSITIONS, "positions of training users", 'sequences.segment("validation")', 'sequences.segment("train")'),
     Mutant(_POSITIONS, "short histories asked", "begin + history_length), end - 1)", "begin + 1), end - 1)"),
     Mutant(
