@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from threading import Event, Lock
@@ -372,6 +372,15 @@ def test_a_killed_run_asks_nothing_twice_that_was_answered(ask: Run, concurrency
     assert found["sent"]["requests"] == 4
 
 
+@pytest.fixture
+def _heeding_interrupts() -> Iterator[None]:
+    """For processes that are started: those of a shell's background job have it that SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeding_interrupts")
 def test_an_interrupted_run_keeps_what_is_on_its_way(ask: Run) -> None:
     let_go = Event()
 
