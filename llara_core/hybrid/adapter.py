@@ -80,7 +80,7 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
     Where only the lower `layers` of the base model are there, the adapter says so, and fits the whole one too.
 
     Raises:
-        ParamsError: no layer has one of the names.
+        ParamsError: one of the names is no layer's.
     """
     within = {} if layers is None else {"layers_to_transform": list(range(layers))}
     config = peft.LoraConfig(
@@ -92,10 +92,9 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
         **within,
     )
     _use_own_layers(config, llm)
-    try:
-        adapted = peft.get_peft_model(llm, config)
-    except ValueError as error:
-        raise ParamsError(f"lora.targets must name linear layers of the model, got {lora.targets!r}") from error
+    if lora.targets != "all-linear":
+        _require_layers(llm, lora.targets)
+    adapted = peft.get_peft_model(llm, config)
     adapted.peft_config["default"].base_model_name_or_path = name_of(base)
     return adapted
 
@@ -104,6 +103,15 @@ def _use_own_layers(config: peft.LoraConfig, llm: PreTrainedModel) -> None:
     """Take our product beside plain linear maps; beside maps of 4 bits, which are nn.Linear too, peft's own."""
     if not is_quantised(llm):
         config._register_custom_module({nn.Linear: LoraLinear})
+
+
+def _require_layers(llm: PreTrainedModel, targets: list[str]) -> None:
+    """Refuse names that aren't the end of any layer's, which peft leaves out where another one is."""
+    layers = [f".{name}" for name, part in llm.named_modules() if isinstance(part, nn.Linear | Conv1D | nn.Embedding)]
+    unknown = [target for target in targets if not any(name.endswith(f".{target}") for name in layers)]
+    if unknown:
+        known = ", ".join(_linear_names(llm))
+        raise ParamsError(f"lora.targets must name linear layers of the model ({known}), got {unknown}")
 
 
 def _linear_names(llm: PreTrainedModel) -> list[str]:

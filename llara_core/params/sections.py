@@ -7,7 +7,7 @@ left out.
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from llara_core.params.base import (
     BareName,
@@ -186,13 +186,19 @@ class Prompt(Section):
     templates: Templates
 
 
+def _all_or_names(value: object) -> object:
+    if value == "all-linear" or (isinstance(value, list) and value and all(isinstance(x, str) and x for x in value)):
+        return value
+    raise ValueError(f"must be all-linear or names of linear layers, got {value!r}")
+
+
 class Lora(Section):
     """LoRA on the named linear layers; `all-linear` means every linear layer but the output head."""
 
     rank: PositiveInt
     alpha: PositiveInt
     dropout: Dropout
-    targets: Literal["all-linear"] | list[Name]
+    targets: Annotated[Literal["all-linear"] | list[Name], BeforeValidator(_all_or_names)]
 
 
 class Train(Section):

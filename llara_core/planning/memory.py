@@ -87,7 +87,7 @@ def estimate_memory(params: Params, whole: Shape, workload: Workload, device: st
 
     Raises:
         ModelError: the model hasn't the layers that are to be read.
-        ParamsError: `lora.targets` names nothing.
+        ParamsError: one of `lora.targets` names nothing.
     """
     shape = read_shape(params, whole)
     kept = numbers(params, shape, device)

@@ -40,22 +40,21 @@ def adapted(shape: Shape, lora: Lora) -> list[str]:
     """Name the linear maps of a layer that get LoRA weights.
 
     Raises:
-        ParamsError: none of `lora.targets` is one.
+        ParamsError: one of `lora.targets` is none.
     """
     names = list(shape.linears)
     if lora.targets == "all-linear":
         return names
-    found = [name for name in names if name in lora.targets]
-    if not found:
-        raise ParamsError(f"lora.targets must name linear layers of the model ({', '.join(names)}), got {lora.targets}")
-    return found
+    if unknown := [name for name in lora.targets if name not in names]:
+        raise ParamsError(f"lora.targets must name linear layers of the model ({', '.join(names)}), got {unknown}")
+    return [name for name in names if name in lora.targets]
 
 
 def count_trained(params: Params, shape: Shape) -> Trained:
     """Count what is trained beside the `shape` that is read.
 
     Raises:
-        ParamsError: `lora.targets` names nothing.
+        ParamsError: one of `lora.targets` names nothing.
     """
     linears, dim = shape.linears, params.selected_recommender.dim
     sides = sum(linears[name].inputs + linears[name].outputs for name in adapted(shape, params.lora))

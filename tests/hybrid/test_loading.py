@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -445,9 +446,16 @@ def test_an_adapter_without_its_weights_is_not_looked_for_elsewhere(
         load_adapter(tmp_path, manifest, make_llama(llama.config.vocab_size), item_embeddings)
 
 
-def test_unknown_layers_are_refused(llama: LlamaForCausalLM, manifest: AdapterManifest) -> None:
-    with pytest.raises(ParamsError, match=r"lora.targets must name linear layers of the model, got \['nowhere'\]"):
-        attach_lora(llama, LORA.model_copy(update={"targets": ["nowhere"]}), manifest.llm)
+@pytest.mark.parametrize("layers", [None, 1])
+@pytest.mark.parametrize("targets", [["nowhere"], ["q_proj", "self_attn.v_proj", "nowhere", "proj"]])
+def test_unknown_layers_are_refused(
+    llama: LlamaForCausalLM, manifest: AdapterManifest, targets: list[str], layers: int | None
+) -> None:
+    """Also beside known ones: no name is left out silently."""
+    unknown = re.escape(str([name for name in targets if "_proj" not in name]))
+    expected = rf"lora.targets must name linear layers of the model \(down_proj, .*, v_proj\), got {unknown}"
+    with pytest.raises(ParamsError, match=expected):
+        attach_lora(llama, LORA.model_copy(update={"targets": targets}), manifest.llm, layers)
 
 
 @pytest.mark.every_family

