@@ -93,7 +93,7 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
     )
     _use_own_layers(config, llm)
     if lora.targets != "all-linear":
-        _require_layers(llm, lora.targets)
+        _require_layers(llm, layers, lora.targets)
     adapted = peft.get_peft_model(llm, config)
     adapted.peft_config["default"].base_model_name_or_path = name_of(base)
     return adapted
@@ -105,10 +105,14 @@ def _use_own_layers(config: peft.LoraConfig, llm: PreTrainedModel) -> None:
         config._register_custom_module({nn.Linear: LoraLinear})
 
 
-def _require_layers(llm: PreTrainedModel, targets: list[str]) -> None:
-    """Refuse names that aren't the end of any layer's, which peft leaves out where another one is."""
-    layers = [f".{name}" for name, part in llm.named_modules() if isinstance(part, nn.Linear | Conv1D | nn.Embedding)]
-    unknown = [target for target in targets if not any(name.endswith(f".{target}") for name in layers)]
+def _require_layers(llm: PreTrainedModel, layers: int | None, targets: list[str]) -> None:
+    """Refuse names that aren't the end of any layer's, which peft leaves out where another one is.
+
+    Beside a choice of layers it leaves out embeddings, too.
+    """
+    kinds = nn.Linear | Conv1D if layers is not None else nn.Linear | Conv1D | nn.Embedding
+    ends = [f".{name}" for name, part in llm.named_modules() if isinstance(part, kinds)]
+    unknown = [target for target in targets if not any(end.endswith(f".{target}") for end in ends)]
     if unknown:
         known = ", ".join(_linear_names(llm))
         raise ParamsError(f"lora.targets must name linear layers of the model ({known}), got {unknown}")

@@ -458,6 +458,19 @@ def test_unknown_layers_are_refused(
         attach_lora(llama, LORA.model_copy(update={"targets": targets}), manifest.llm, layers)
 
 
+@pytest.mark.parametrize("targets", [["embed_tokens"], ["q_proj", "embed_tokens"]])
+def test_embeddings_are_refused_where_peft_leaves_them_out(
+    llama: LlamaForCausalLM, manifest: AdapterManifest, targets: list[str]
+) -> None:
+    """Beside a choice of layers it adapts nothing else."""
+    lora = LORA.model_copy(update={"targets": targets})
+    with pytest.raises(ParamsError, match=r"lora.targets must name linear layers .*, got \['embed_tokens'\]"):
+        attach_lora(llama, lora, manifest.llm, layers=1)
+    adapted = attach_lora(llama, lora, manifest.llm)
+    trained = {name.split(".lora_")[0].rsplit(".", 1)[1] for name, _ in adapted.named_parameters() if ".lora_" in name}
+    assert trained == set(targets)
+
+
 @pytest.mark.every_family
 def test_only_the_lower_layers_are_read(llm_entry: FolderLlm, llm: PreTrainedModel) -> None:
     lower = load_base_llm(llm_entry, CPU, layers=1)

@@ -472,6 +472,7 @@ _PARTS = [
         '["q_proj"],',
     ),
     Mutant(_ADAPTER, "unknown LoRA targets left out", "    if unknown:\n", "    if len(unknown) == len(targets):\n"),
+    Mutant(_ADAPTER, "embeddings left out beside lower layers", "if layers is not None else", "if False else"),
     Mutant(_ADAPTER, "projector's size from padding too", "calibrate(vectors[1:]", "calibrate(vectors"),
     Mutant(_ADAPTER, "projector not calibrated", "fresh.calibrate(", "(lambda *_: None)("),
     Mutant(_ADAPTER, "tuned model in training mode", "return model.eval()", "return model.train()"),
