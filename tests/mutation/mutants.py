@@ -984,6 +984,8 @@ _POINTING = [
         _CHOOSING, "scores in the order of length", "scores[part] = found", "scores[start : start + len(part)] = found"
     ),
     Mutant(_CHOOSING, "always as text", "tuned.mode,", '"text",'),
+    Mutant(_CHOOSING, "no numbers accepted", "            require_finite(found)\n", ""),
+    Mutant(_CHOOSER, "read in full precision", "autocast(self._precision)", 'autocast("float32")'),
 ]
 
 _RUNNING = [

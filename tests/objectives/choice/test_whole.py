@@ -183,11 +183,37 @@ def test_modes_that_were_not_trained_are_not_asked(tmp_path: Path, make: Make) -
 
 
 def test_what_computes_no_numbers_is_refused(tmp_path: Path, make: Make, built: list[ChoiceObjective]) -> None:
-    _run(tmp_path, make())
-    with torch.no_grad():
-        built[0].model.maps.user.bias[0] = torch.nan
+    params = make()
+    _, tables, _ = _run(tmp_path, params)
+    made = read_artifacts(
+        *(tmp_path / name for name in ("", "recommender", "embeddings", "adapter", "candidates.parquet"))
+    )
+    respondent = build_respondent(load_tuned(params.eval, made))
+    for model in (built[0].model, respondent.model):
+        torch.nn.init.constant_(model.maps.user.bias, torch.nan)
     with pytest.raises(ModelError, match="must be finite numbers, got nan"):
         built[0].validate()
+    with pytest.raises(ModelError, match="must be finite numbers, got nan"):
+        respondent.answer(tables.sets.of("test", n_draws=1))
+
+
+def test_the_precision_of_params_reaches_validation_and_the_fit_of_the_maps(
+    tmp_path: Path, make: Make, built: list[ChoiceObjective], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make()
+    _run(tmp_path, params.model_copy(update={"train": params.train.model_copy(update={"precision": "bfloat16"})}))
+    [objective] = built
+    read, found = objective.model.read, list[list[torch.Tensor]]()
+    monkeypatch.setattr(objective.model, "read", lambda *batch: found[-1].append(read(*batch)[0]) or read(*batch))
+    wanted = objective._precision
+    for measure in (objective.validate, objective._fit_maps):
+        for precision in (wanted, "float32"):
+            objective._precision = precision
+            found.append([])
+            measure()
+        coarse, fine = found[-2:]
+        assert coarse
+        assert not any(torch.equal(one.float(), other) for one, other in zip(coarse, fine, strict=True))
 
 
 def test_a_tie_is_no_hit(tmp_path: Path, make: Make, built: list[ChoiceObjective]) -> None:
