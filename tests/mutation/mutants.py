@@ -991,6 +991,12 @@ _POINTING = [
 _RUNNING = [
     Mutant(_CHECKPOINTS, "only checkpoints discarded", 'folder.glob("[!.]*")', 'folder.glob("step-*")'),
     Mutant(_CHECKPOINTS, "fresh as any other", "if fresh:", "if not fresh:"),
+    Mutant(
+        _CHECKPOINTS,
+        "none while the next one comes",
+        "        temporary.rename(final)\n",
+        "        _discard(folder)\n        temporary.rename(final)\n",
+    ),
     Mutant(_COMPUTE, "half an hour's patience", "meet_others(_PATIENCE)", "meet_others()"),
     Mutant(_FINGERPRINT, "answers by processes", "n_processes() if by_processes else None", "n_processes()"),
     Mutant(_PROGRAM, "each process tells its failure", "if not is_first_to_fail():", "if False:"),

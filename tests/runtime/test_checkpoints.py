@@ -93,6 +93,23 @@ def test_a_half_removed_checkpoint_is_none(monkeypatch: pytest.MonkeyPatch) -> N
         assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
+def test_the_last_checkpoint_stays_until_the_next_one_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def dies(self: Path, target: Path) -> Path:
+        if target.name == "step-6":
+            raise KilledError
+        return rename(self, target)
+
+    with new_checkpoint(tmp_path, 3) as path:
+        (path / "weights").write_text("weights")
+    monkeypatch.setattr(Path, "rename", dies)
+    with pytest.raises(KilledError), new_checkpoint(tmp_path, 6) as path:
+        (path / "weights").write_text("others")
+    assert agreed_checkpoint(tmp_path) == tmp_path / "step-3"
+    assert (tmp_path / "step-3" / "weights").read_text() == "weights"
+
+
 def test_a_damaged_checkpoint_is_no_beginning(tmp_path: Path) -> None:
     with new_checkpoint(tmp_path, 3) as path:
         (path / "weights").write_text("weights")
