@@ -986,6 +986,7 @@ _POINTING = [
     Mutant(_CHOOSING, "always as text", "tuned.mode,", '"text",'),
     Mutant(_CHOOSING, "no numbers accepted", "            require_finite(found)\n", ""),
     Mutant(_CHOOSER, "read in full precision", "autocast(self._precision)", 'autocast("float32")'),
+    Mutant(_CHOOSER, "validated after any history", '"validation", split.min_history)', '"validation", 1)'),
 ]
 
 _RUNNING = [

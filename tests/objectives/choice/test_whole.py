@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from llara_core.errors import ArtifactError, ModelError
+from llara_core.errors import ArtifactError, DataError, ModelError
 from llara_core.evaluation.artifacts import load_tuned, read_artifacts
 from llara_core.finetuning import tuning
 from llara_core.objectives.asking import build_respondent
@@ -296,3 +296,19 @@ def test_what_a_validation_user_has_is_no_negative_of_his(params: Params) -> Non
     assert [question.target for question in asked] == [5, 6, 7, 8]
     for question in asked:
         assert sorted(question.candidates) == [1, 2, 3, question.target]
+
+
+def test_validation_asks_after_as_much_history_as_training(params: Params) -> None:
+    tables = SimpleNamespace(sequences=make_sequences([[1, 2, 3], [4, 5, 6, 7, 8]], ["train", "validation"]))
+    tables.items = range(10)
+    for least, expected in ((1, [5, 6, 7, 8]), (3, [7, 8]), (5, [])):
+        split = params.split.model_copy(update={"min_history": least})
+        candidates = params.candidates.model_copy(update={"size": 3})
+        how = SimpleNamespace(
+            params=params.model_copy(update={"split": split, "candidates": candidates}), tables=tables
+        )
+        if expected:
+            assert [question.target for question in validation_prompts(how, 99)] == expected
+        else:
+            with pytest.raises(DataError, match="must hold a position with 5 items before it, got none"):
+                validation_prompts(how, 99)
