@@ -154,8 +154,15 @@ def test_the_recommender_s_weight_is_chosen_on_validation(
 
     asked: list[tuple[str, int]] = []
     monkeypatch.setattr(respondent.AnswerRespondent, "answer", say)
-    monkeypatch.setattr(judging, "neural_scorer", lambda _: lambda shown: torch.from_numpy(liking[shown[:, -1]]))
+    lengths: list[int] = []
+
+    def like(shown: np.ndarray) -> torch.Tensor:
+        lengths.append(shown.shape[1])
+        return torch.from_numpy(liking[shown[:, -1]])
+
+    monkeypatch.setattr(judging, "neural_scorer", lambda _: like)
     judged = judge(_asked(small, draws=2, probes=[]), _read(folder), folder / "pieces")
+    assert set(lengths) == {3}  # on validation as on test
     metrics = headline(judged.answered, judged.weight)
     assert asked == [("test", 2), ("validation", 1)]
     together = metrics["llara_with_recommender"]
