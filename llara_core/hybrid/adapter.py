@@ -92,9 +92,13 @@ def attach_lora(llm: PreTrainedModel, lora: Lora, base: Llm, layers: int | None 
         **within,
     )
     _use_own_layers(config, llm)
-    if lora.targets != "all-linear":
-        _require_layers(llm, layers, lora.targets)
-    adapted = peft.get_peft_model(llm, config)
+    wrong = f"lora.targets must name linear layers of the model ({', '.join(_linear_names(llm))}), got "
+    try:
+        adapted = peft.get_peft_model(llm, config)
+    except ValueError as error:
+        raise ParamsError(f"{wrong}{lora.targets}") from error
+    if lora.targets != "all-linear" and (unknown := _not_among(lora.targets, adapted.base_model.targeted_module_names)):
+        raise ParamsError(f"{wrong}{unknown}")  # peft leaves them out: misspelt, or outside the lower layers
     adapted.peft_config["default"].base_model_name_or_path = name_of(base)
     return adapted
 
@@ -105,17 +109,9 @@ def _use_own_layers(config: peft.LoraConfig, llm: PreTrainedModel) -> None:
         config._register_custom_module({nn.Linear: LoraLinear})
 
 
-def _require_layers(llm: PreTrainedModel, layers: int | None, targets: list[str]) -> None:
-    """Refuse names that aren't the end of any layer's, which peft leaves out where another one is.
-
-    Beside a choice of layers it leaves out embeddings, too.
-    """
-    kinds = nn.Linear | Conv1D if layers is not None else nn.Linear | Conv1D | nn.Embedding
-    ends = [f".{name}" for name, part in llm.named_modules() if isinstance(part, kinds)]
-    unknown = [target for target in targets if not any(end.endswith(f".{target}") for end in ends)]
-    if unknown:
-        known = ", ".join(_linear_names(llm))
-        raise ParamsError(f"lora.targets must name linear layers of the model ({known}), got {unknown}")
+def _not_among(targets: list[str], adapted: list[str]) -> list[str]:
+    """Those that aren't the end of any name of an `adapted` layer."""
+    return [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in adapted)]
 
 
 def _linear_names(llm: PreTrainedModel) -> list[str]:
