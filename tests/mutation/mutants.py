@@ -468,11 +468,11 @@ _PARTS = [
     Mutant(
         _ADAPTER,
         "LoRA targets ignored",
-        "lora.targets,",
-        '["q_proj"],',
+        "else lora.targets,",
+        'else ["q_proj"],',
     ),
-    Mutant(_ADAPTER, "unknown LoRA targets left out", "    if unknown:\n", "    if len(unknown) == len(targets):\n"),
-    Mutant(_ADAPTER, "embeddings left out beside lower layers", "if layers is not None else", "if False else"),
+    Mutant(_ADAPTER, "unknown LoRA targets left out", "(unknown := _not_among(", "(unknown := [] and _not_among("),
+    Mutant(_ADAPTER, "parts of names taken for LoRA targets", '.endswith(f".{target}")', ".endswith(target)"),
     Mutant(_ADAPTER, "projector's size from padding too", "calibrate(vectors[1:]", "calibrate(vectors"),
     Mutant(_ADAPTER, "projector not calibrated", "fresh.calibrate(", "(lambda *_: None)("),
     Mutant(_ADAPTER, "tuned model in training mode", "return model.eval()", "return model.train()"),
@@ -494,6 +494,9 @@ _JUDGING = [
     Mutant(_RESPONDENT, "one draw too many", "sets.draws < self", "sets.draws <= self"),
     Mutant(_WHOLE, "asked of validation users", "(respondent.answer, sets)}", "(respondent.answer, validation)}"),
     Mutant(_WHOLE, "weight chosen on test", "(respondent.answer, validation)", "(respondent.answer, sets)"),
+    Mutant(
+        _WHOLE, "weight chosen after the last item alone", "sequences, validation, length)", "sequences, validation, 1)"
+    ),
     Mutant(_WHOLE, "the other one's weight", "blend(ours, theirs, weight)", "blend(ours, theirs, 1 - weight)"),
     Mutant(_WHOLE, "always the last position", ", params.eval.positions)\n", ', "last")\n'),
     Mutant(_WHOLE, "limit ignored", "params.eval.limit is None or", "True or"),
